@@ -1,0 +1,1 @@
+"""Windows of a grid, and which position can influence which."""

@@ -1,0 +1,172 @@
+"""Cut a grid into windows, mix inside each, put it back: block, interleaved or shifted, over any number of axes.
+
+Letters: B batch, S the grid axes (any number), C channels, G windows along an axis, M tokens of a window along
+that axis, N tokens of a window over all axes. Tokens are channels-last.
+
+Along one axis a position is a pair, window g and place m. Block windows read it as (g m), neighbours share a window;
+interleaved windows read it as (m g), every G-th token shares one. Everything after that is the same for both.
+
+Sources: Swin (arXiv 2103.14030) for block and shifted windows, Iwin (arXiv 2507.18405) for interleaved ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def cut(x: Tensor, size: tuple[int, ...], interleaved: bool = False) -> Tensor:
+    """(B, *S, C) -> (B, *G, *M, C) with M = `size`. Each axis of S must be a multiple of its M."""
+    n = len(size)
+    for axis in range(n, 0, -1):  # last axis first: earlier axes keep their place
+        g, m = x.shape[axis] // size[axis - 1], size[axis - 1]
+        x = x.unflatten(axis, (m, g) if interleaved else (g, m))
+    left, right = range(1, 2 * n, 2), range(2, 2 * n + 1, 2)
+    windows, tokens = (right, left) if interleaved else (left, right)
+    return x.permute(0, *windows, *tokens, -1)
+
+
+def join(x: Tensor, interleaved: bool = False) -> Tensor:
+    """(B, *G, *M, C) -> (B, *S, C), the inverse of `cut`."""
+    n = (x.ndim - 2) // 2
+    windows, tokens = range(1, n + 1), range(n + 1, 2 * n + 1)
+    outer, inner = (tokens, windows) if interleaved else (windows, tokens)
+    shape = [x.shape[g] * x.shape[m] for g, m in zip(windows, tokens, strict=True)]
+    order = [axis for pair in zip(outer, inner, strict=True) for axis in pair]
+    return x.permute(0, *order, -1).reshape(x.shape[0], *shape, x.shape[-1])
+
+
+class Axis(NamedTuple):
+    """How one axis of `length` positions is laid into windows: pad, roll, cut into `tokens` each."""
+
+    length: int
+    front: int  # padding before the first position
+    back: int  # padding after the last
+    roll: int  # positions moved from the front to the end
+    tokens: int  # M
+    windows: int  # G
+
+    @property
+    def padded(self) -> int:
+        return self.tokens * self.windows
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows over a grid, with resolved numbers: it decides nothing, the paper's file did.
+
+    Args:
+        size: One number an axis. `by="size"`: tokens of a window, M (pictures). `by="count"`: windows, G, so that
+            interleaved tokens keep a fixed stride whatever the length (sequences).
+        interleaved: Every G-th token shares a window, instead of neighbours.
+        shift: Positions by which the windows are moved, one number an axis in [0, M); None is no shift.
+        padding: A grid that is no multiple of its windows is padded at the end of each axis. "seen": padding takes
+            part as the releases for dense tasks leave it (zeros, or `fill`). "masked": nobody meets it, and a window
+            larger than the grid is global attention.
+        wrap: A shift rolls the grid, and what was rolled round is masked from the rest (Swin's cyclic shift). False:
+            the grid is padded by M - shift in front instead, one window more on each shifted axis; with
+            `padding="masked"` it is the same function.
+    """
+
+    size: tuple[int, ...]
+    interleaved: bool = False
+    shift: tuple[int, ...] | None = None
+    padding: Literal["seen", "masked"] = "seen"
+    by: Literal["size", "count"] = "size"
+    wrap: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.size or min(self.size) < 1:
+            raise ValueError(f"Windows: size={self.size} needs at least one axis, and numbers of 1 or more.")
+        if self.shift is not None and (len(self.shift) != len(self.size) or min(self.shift) < 0):
+            raise ValueError(f"Windows: shift={self.shift} needs a number of 0 or more for each axis of {self.size}.")
+        if self.shift is not None and self.by == "size" and any(s >= m for s, m in zip(self.shift, self.size, strict=True)):
+            raise ValueError(f"Windows: shift={self.shift} must be smaller than the window {self.size} on each axis.")
+
+    def axes(self, shape: tuple[int, ...]) -> list[Axis]:
+        """The layout of each axis of a grid of `shape`, (*S)."""
+        if len(shape) != len(self.size):
+            raise ValueError(f"Windows of {len(self.size)} axes were given a grid of {len(shape)}: {tuple(shape)}.")
+        axes = []
+        for length, number, shift in zip(shape, self.size, self.shift or (0,) * len(self.size), strict=True):
+            m = number if self.by == "size" else -(-length // number)
+            front = m - shift if shift and not self.wrap else 0
+            g = -(-(length + front) // m) if self.by == "size" or front else number
+            axes.append(Axis(length, front, g * m - front - length, shift if self.wrap else 0, m, g))
+        return axes
+
+    def mask(self, shape: tuple[int, ...], device: torch.device | None = None) -> Tensor | None:
+        """Who meets whom in each window: (G, N, N) boolean, True where they meet; None when everybody does.
+
+        A slot is in place, wrapped round by the shift, or padding; two tokens meet when they agree on every axis.
+        """
+        axes = self.axes(shape)
+        hidden = self.padding == "masked" and any(a.front or a.back for a in axes)
+        if not hidden and not any(a.roll for a in axes):
+            return None
+        label = torch.zeros((), dtype=torch.long, device=device)
+        for a in axes:
+            slot = torch.arange(a.padded, device=device)
+            source = (slot + a.roll) % a.padded - a.front
+            here = (slot >= a.padded - a.roll).long()
+            if self.padding == "masked":
+                here = torch.where((source < 0) | (source >= a.length), 2, here)
+            label = 3 * label[..., None] + here
+        label = cut(label[None, ..., None], tuple(a.tokens for a in axes), self.interleaved)
+        label = label.flatten(len(axes) + 1).flatten(0, len(axes))  # (G, N)
+        return label[:, :, None] == label[:, None, :]
+
+    def apply(self, mix: Callable[[Tensor, Tensor | None], Tensor], x: Tensor, fill: Tensor | None = None) -> Tensor:
+        """Pad, roll, cut, mix, join, roll back, crop: (B, *S, C) -> (B, *S, C').
+
+        Args:
+            mix: Given tokens (B·G, N, C), batch slowest, and the mask (G, N, N) or None, returns (B·G, N, C').
+            x: Any S.
+            fill: What a padding token holds, (C,); zeros if None. It lets a projection stand before the windows and
+                padding still have the bias as its key and value.
+        """
+        axes = self.axes(x.shape[1:-1])
+        n, batch = len(axes), x.shape[0]
+        mask = self.mask(x.shape[1:-1], x.device)
+        if any(a.front or a.back for a in axes):
+            x = _pad(x, axes, fill)
+        dims = tuple(range(1, n + 1))
+        if any(a.roll for a in axes):
+            x = torch.roll(x, tuple(-a.roll for a in axes), dims)
+        x = cut(x, tuple(a.tokens for a in axes), self.interleaved)
+        x = mix(x.flatten(n + 1, -2).flatten(0, n), mask)
+        x = x.reshape(batch, *(a.windows for a in axes), *(a.tokens for a in axes), x.shape[-1])
+        x = join(x, self.interleaved)
+        if any(a.roll for a in axes):
+            x = torch.roll(x, tuple(a.roll for a in axes), dims)
+        if any(a.front or a.back for a in axes):
+            x = F.pad(x, _edges(axes, -1))
+        return x
+
+
+def membership(windows: Windows, shape: tuple[int, ...]) -> Tensor:
+    """The window of each position, (*S) long: window numbers row-major over the grid of windows (G)."""
+    axes = windows.axes(shape)
+    number = torch.zeros((), dtype=torch.long)
+    for a in axes:
+        slot = (torch.arange(a.length) + a.front - a.roll) % a.padded
+        number = number[..., None] * a.windows + (slot % a.windows if windows.interleaved else slot // a.tokens)
+    return number
+
+
+def _edges(axes: list[Axis], sign: int) -> list[int]:
+    """What `F.pad` wants for a channels-last grid: no channels, then the last axis first."""
+    return [0, 0, *(sign * edge for a in reversed(axes) for edge in (a.front, a.back))]
+
+
+def _pad(x: Tensor, axes: list[Axis], fill: Tensor | None) -> Tensor:
+    padded = F.pad(x, _edges(axes, 1))
+    if fill is None:
+        return padded
+    inside = F.pad(x.new_ones((1, *x.shape[1:-1], 1), dtype=torch.bool), _edges(axes, 1))
+    return torch.where(inside, padded, fill.to(x.dtype))

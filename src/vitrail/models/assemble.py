@@ -1,0 +1,74 @@
+"""What stands on a pyramid: a classifier, or the output norms that dense tasks want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from vitrail.pyramid import Pyramid
+
+
+class Network(nn.Module):
+    """The outward face of every image model.
+
+    Attributes:
+        channels, strides: Of the maps that `features` gives.
+        name, spec, size, num_classes: What the catalogue built it as: its name, the paper's dataclass, the (H, W) for
+            which windows, shifts and convolutions were resolved, and the classes.
+    """
+
+    name: str
+    spec: Any
+    size: tuple[int, int]
+    num_classes: int
+
+    def __init__(self, trunk: Pyramid):
+        super().__init__()
+        self.trunk = trunk
+        self.channels = trunk.channels
+        self.strides = trunk.strides
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """(B, C_in, H, W) -> one map a stage, (B, C_s, ceil(H / stride_s), ceil(W / stride_s)), before any norm."""
+        return [stage.movedim(-1, 1) for stage in self.trunk(x)]
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that the papers' recipes keep from weight decay, beside every bias and every 1-D tensor."""
+        return {
+            f"{path}.{name}"
+            for path, module in self.named_modules()
+            for name in getattr(module, "no_decay", ())
+        }
+
+
+class Classifier(Network):
+    """Last map -> norm -> mean over positions -> head: (B, C_in, H, W) -> (B, classes).
+
+    With `head=nn.Identity()` it gives the mean itself, (B, C).
+    """
+
+    def __init__(self, trunk: Pyramid, norm: nn.Module, head: nn.Module):
+        super().__init__(trunk)
+        self.norm = norm
+        self.head = head
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> the normed mean over positions of the last map, (B, C)."""
+        return self.norm(self.trunk(x)[-1]).mean((1, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embed(x))
+
+
+class Backbone(Network):
+    """The maps of all stages, each through its output norm (None leaves one as it is): a backbone for dense tasks."""
+
+    def __init__(self, trunk: Pyramid, norms: Sequence[nn.Module | None]):
+        super().__init__(trunk)
+        self.norms = nn.ModuleList(nn.Identity() if norm is None else norm for norm in norms)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, C_in, H, W) -> one map a stage, (B, C_s, H_s, W_s)."""
+        return [norm(stage).movedim(-1, 1) for norm, stage in zip(self.norms, self.trunk(x), strict=True)]

@@ -1,0 +1,172 @@
+"""The only list of names, and the one place where a name given as text becomes a model."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from vitrail import count
+from vitrail.errors import InputError, nearest
+from vitrail.geometry.windows import Windows
+from vitrail.models import iwin, scalablevit, swin
+from vitrail.models.assemble import Network
+from vitrail.models.spec import Trained, override, stage_grids, to_dict
+
+FAMILIES = (iwin, swin, scalablevit)
+SMALLEST, LARGEST = 4, 16384  # sides of a picture, in pixels
+
+
+class Row(NamedTuple):
+    """What stands behind a name."""
+
+    spec: Any
+    build: Callable[..., Network]  # (spec, size, ...) -> model
+    classes: bool  # the builder takes num_classes
+
+
+def _rows() -> dict[str, Row]:
+    rows = {}
+    for family in FAMILIES:
+        for name, spec in family.VARIANTS.items():
+            rows[name] = Row(spec, family.classifier, True)
+            rows[f"dense_{name}"] = Row(family.dense(spec), family.backbone, False)
+    return rows
+
+
+ROWS = _rows()
+
+WEIGHTS: dict[str, Trained] = {name: row for family in FAMILIES for name, row in family.WEIGHTS.items()}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names that match a shell pattern, such as "iwin_*", in the order of the catalogue.
+
+    `NAME` is a classifier, `dense_NAME` its backbone for dense tasks with the output norms of the release.
+    """
+    return [name for name in ROWS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def create_model(
+    name: str, num_classes: int = 1000, size: int | tuple[int, int] = (224, 224), **overrides: Any
+) -> Network:
+    """Build a model by name.
+
+    Args:
+        name: One of `list_models()`.
+        num_classes: Of the head; 0 gives pooled features. Backbones for dense tasks (`dense_...`) have none.
+        size: (H, W) in pixels (or one side) for which windows, shifts and the presence of convolutions are resolved,
+            once, by the release's rule. The model then takes any size by padding and never changes them.
+        overrides: Fields of the model's spec, such as `window=8`, `drop_path=0.2`, `in_channels=1`.
+            `window="reach"` takes the smallest windows that make two blocks of a stage global at this size, and
+            prints on standard error what they cost.
+    Returns:
+        (B, C_in, H, W) -> logits (B, num_classes), with `.features(x)`, `.channels`, `.strides`.
+    Raises:
+        InputError: for an unknown name, field, value or size; one line that says what to do.
+    """
+    row = _row(name)
+    grid = _size(size)
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
+        raise InputError(f"num_classes={num_classes!r}: a whole number is wanted, 0 for features.")
+    spec = override(row.spec, **overrides)
+    try:
+        model = row.build(spec, grid, num_classes) if row.classes else row.build(spec, grid)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
+    model.name, model.spec, model.size, model.num_classes = name, spec, grid, num_classes if row.classes else 0
+    if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
+        print(_reach_line(model, row), file=sys.stderr)
+    return model
+
+
+def describe(
+    name: str, size: int | tuple[int, int] = (224, 224), num_classes: int = 1000, **overrides: Any
+) -> dict[str, Any]:
+    """What a model is and costs, as plain values for JSON; built on the meta device, so nothing is computed.
+
+    Keys: name, size, num_classes, parameters, multiply_adds (of one picture of `size`), channels, strides, spec, and
+    for each stage its blocks, map, mixers, heads, and windows and shifts where it has them.
+    """
+    with torch.device("meta"):
+        model = create_model(name, num_classes, size, **overrides)
+    in_channels = model.spec.in_channels
+    return {
+        "name": name,
+        "size": list(model.size),
+        "num_classes": model.num_classes,
+        "parameters": count.parameters(model),
+        "multiply_adds": count.multiply_adds(model, (1, in_channels, *model.size)),
+        "channels": list(model.channels),
+        "strides": list(model.strides),
+        "stages": [
+            _stage(stage, grid, model.spec.heads[number])
+            for number, (stage, grid) in enumerate(
+                zip(model.trunk.stages, stage_grids(model.size, len(model.channels)), strict=True)
+            )
+        ],
+        "spec": to_dict(model.spec),
+    }
+
+
+def windows_of(trained: Trained | Network) -> list[tuple[int, ...]]:
+    """The windows of each block that has them, as its family resolves them for its size."""
+    if not isinstance(trained, Network):
+        family = next(f for f in FAMILIES if isinstance(trained.spec, type(next(iter(f.VARIANTS.values())))))
+        with torch.device("meta"):
+            trained = family.classifier(trained.spec, trained.size, 0)
+    return [m.windows.size for m in trained.modules() if isinstance(getattr(m, "windows", None), Windows)]
+
+
+def _row(name: str) -> Row:
+    if name not in ROWS:
+        raise InputError(f"No model is called {name!r}.{nearest(name, ROWS)} `vitrail models` lists all {len(ROWS)}.")
+    return ROWS[name]
+
+
+def _size(size: int | tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = (size, size) if isinstance(size, int) else size
+        grid = (int(height), int(width))
+        good = grid == (height, width) and all(SMALLEST <= side <= LARGEST for side in grid)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise InputError(f"size={size!r}: (height, width) in pixels is wanted, each from {SMALLEST} to {LARGEST}.")
+    return grid
+
+
+def _stage(stage: nn.Module, grid: tuple[int, int], heads: int) -> dict[str, Any]:
+    """A stage as plain values: each list without repeats, in the order of its blocks."""
+    mixers = [type(module).__name__ for module in stage.blocks.modules() if hasattr(module, "links")]
+    windows = [w for w in (getattr(module, "windows", None) for module in stage.blocks.modules()) if isinstance(w, Windows)]
+    plain = {"Block", "Residual", "Sum"}
+    return {
+        "blocks": len(stage.blocks),
+        "map": list(grid),
+        "mixers": [mixer for mixer in dict.fromkeys(mixers) if mixer not in plain and not mixer.startswith("_")],
+        "heads": heads,
+        "windows": [list(size) for size in dict.fromkeys(w.size for w in windows)],
+        "shifts": [list(shift) for shift in dict.fromkeys(w.shift for w in windows if w.shift)],
+    }
+
+
+def _reach_line(model: Network, row: Row) -> str:
+    """What `window="reach"` chose and costs, against the model's own windows at the same size."""
+    shape = (1, model.spec.in_channels, *model.size)
+    with torch.device("meta"):
+        usual = override(model.spec, window=row.spec.window)
+        usual = row.build(usual, model.size, model.num_classes) if row.classes else row.build(usual, model.size)
+    chosen, default = (
+        " ".join("x".join(map(str, stage["windows"][0])) for stage in stages if stage["windows"])
+        for stages in ([_stage(s, (0, 0), 0) for s in m.trunk.stages] for m in (model, usual))
+    )
+    cost, before = count.multiply_adds(model, shape), count.multiply_adds(usual, shape)
+    return (
+        f"{model.name} at {model.size[0]}x{model.size[1]}, window='reach': {chosen} instead of {default}; "
+        f"{cost / 1e9:.3g} G multiply-adds instead of {before / 1e9:.3g} G ({cost / before - 1:+.1%})."
+    )

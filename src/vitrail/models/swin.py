@@ -1,0 +1,213 @@
+"""Swin Transformer: attention in block windows that shift in every second block; and Swin-MLP.
+
+Source: arXiv 2103.14030 and its releases (classification, detection, segmentation). Where they differ:
+* Classification clamps a window to the shorter side of the map and then does not shift; dense models never clamp and
+  shift even a single window.
+* Dense models pad a ragged map with zeros that even blocks attend to (`padding="seen"`).
+* Masked logits are -100 in the release and excluded here: the same to far below any tolerance.
+* "Swin-Mixer-B/D24" of table 10 has 32 channels a head in its released config; it is `swin_mlp_base` here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from torch import nn
+
+from vitrail.geometry.windows import Windows
+from vitrail.layers.drop_path import drop_path_rates
+from vitrail.layers.embed import PatchEmbed, PositionTable
+from vitrail.layers.init import init_linear
+from vitrail.layers.merge import PatchMerge
+from vitrail.layers.mlp import MLP
+from vitrail.mixers import SlidingAttention, WindowAttention, WindowMLP
+from vitrail.models.assemble import Backbone, Classifier
+from vitrail.models.reach import smallest_windows
+from vitrail.models.spec import Grid, Trained, Window, check_stages, spec, stage_grids, stage_windows
+from vitrail.pyramid import Block, Pyramid, Residual
+
+
+@spec
+class SwinSpec:
+    """One Swin network.
+
+    Fields:
+        dim, depths, heads: C of the first stage (doubled at each next), and blocks and heads of each stage.
+        window: M; None is the paper's for the size: 7 up to 224, 8 at 256, 10 at 320, 12 at 384. "reach": the
+            smallest that make two blocks of a stage global, which for these blocks is the map itself.
+        clamp: "smaller": a window no smaller than the shorter side of the map becomes that side, without a shift
+            (classification). "never": the map is padded up and shifts (dense tasks).
+        mixer: "attention" in windows; "sliding": a window round each query (tables 5 and 6; no shift, no clamp);
+            "mlp": a fixed map over the tokens of a window (Swin-MLP, table 10).
+        shift: How odd blocks move their windows: "cyclic", "padding" (zeros round the map instead, masked: the same
+            function; table 5), or "none" (table 4).
+        position: Table 4's "relative", "absolute", "both", "bias_only" ("rel. pos. w/o app.": weights from the bias
+            alone) and "none".
+        padding: Whether padding of a ragged map is "seen" as a key, as in the release for dense tasks, or "masked".
+        checkpoint: Stages whose blocks are recomputed in the backward pass.
+    """
+
+    dim: int = 96
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    heads: tuple[int, ...] = (3, 6, 12, 24)
+    window: Window | Literal["reach"] | None = None
+    clamp: Literal["smaller", "never"] = "smaller"
+    mixer: Literal["attention", "sliding", "mlp"] = "attention"
+    shift: Literal["cyclic", "padding", "none"] = "cyclic"
+    position: Literal["relative", "absolute", "both", "bias_only", "none"] = "relative"
+    mlp_ratio: float = 4.0
+    qkv_bias: bool = True
+    drop_path: float = 0.0
+    in_channels: int = 3
+    padding: Literal["seen", "masked"] = "seen"
+    checkpoint: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_stages(self, ("heads",), len(self.depths))
+        if self.mixer == "sliding" and (self.position == "bias_only" or self.window == "reach"):
+            raise ValueError("mixer='sliding' takes window sizes, and positions other than 'bias_only'")
+        if self.mixer == "mlp" and (self.padding == "masked" or self.position not in ("absolute", "none")):
+            raise ValueError("mixer='mlp' takes seen padding and position 'none' or 'absolute'")
+
+
+def _mlp(**fields) -> SwinSpec:
+    return SwinSpec(mixer="mlp", shift="padding", position="none", **fields)
+
+
+# tables 7, 8 and 10 of arXiv 2103.14030; windows follow the size, see `window_for`
+VARIANTS = {
+    "swin_nano": SwinSpec(dim=16, depths=(2, 2, 6, 2), heads=(1, 2, 4, 8)),  # ours: for laptops, tests, small data
+    "swin_tiny": SwinSpec(),
+    "swin_small": SwinSpec(depths=(2, 2, 18, 2)),
+    "swin_base": SwinSpec(dim=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32)),
+    "swin_large": SwinSpec(dim=192, depths=(2, 2, 18, 2), heads=(6, 12, 24, 48)),
+    "swin_tiny_c24": SwinSpec(heads=(4, 8, 16, 32)),
+    "swin_mlp_tiny_c24": _mlp(heads=(4, 8, 16, 32)),
+    "swin_mlp_tiny_c12": _mlp(heads=(8, 16, 32, 64)),
+    "swin_mlp_tiny_c6": _mlp(heads=(16, 32, 64, 128)),
+    "swin_mlp_base": _mlp(dim=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32)),
+}
+
+# the release's files
+WEIGHTS = {
+    **{f"swin_{n}.in1k_224": Trained(VARIANTS[f"swin_{n}"], (224, 224)) for n in ("tiny", "small", "base")},
+    "swin_base.in1k_384": Trained(VARIANTS["swin_base"], (384, 384)),
+    **{
+        f"swin_{n}.in22k_{s}": Trained(VARIANTS[f"swin_{n}"], (s, s), 21841)
+        for n, s in (("tiny", 224), ("small", 224), ("base", 224), ("base", 384), ("large", 224), ("large", 384))
+    },
+    **{
+        f"swin_{n}.in22k_in1k_{s}": Trained(VARIANTS[f"swin_{n}"], (s, s))
+        for n, s in (("tiny", 224), ("small", 224), ("base", 224), ("base", 384), ("large", 224), ("large", 384))
+    },
+    "swin_tiny_c24.in1k_256": Trained(VARIANTS["swin_tiny_c24"], (256, 256)),
+    **{f"swin_mlp_tiny_{c}.in1k_256": Trained(VARIANTS[f"swin_mlp_tiny_{c}"], (256, 256)) for c in ("c24", "c12", "c6")},
+    "swin_mlp_base.in1k_224": Trained(VARIANTS["swin_mlp_base"], (224, 224)),
+}
+
+
+def window_for(size: Grid) -> int:
+    """The paper's window for pictures of `size`: 7 up to 224, 8 at 256, 10 at 320, 12 at 384; 7 at every other size."""
+    return {(256, 256): 8, (320, 320): 10, (384, 384): 12}.get(size, 7)
+
+
+def dense(base: SwinSpec) -> SwinSpec:
+    """The spec as detection and segmentation take it: windows never clamp, and always shift."""
+    return replace(base, clamp="never")
+
+
+def classifier(spec: SwinSpec, size: Grid = (224, 224), num_classes: int = 1000) -> Classifier:
+    """(B, C_in, H, W) -> (B, num_classes) logits, or (B, 8C) features for num_classes=0."""
+    trunk = pyramid(spec, size)
+    dim = trunk.channels[-1]
+    model = Classifier(trunk, nn.LayerNorm(dim), nn.Linear(dim, num_classes) if num_classes else nn.Identity())
+    model.apply(init_linear)
+    return model
+
+
+def backbone(spec: SwinSpec, size: Grid = (224, 224)) -> Backbone:
+    """(B, C_in, H, W) -> four maps, each through a norm of its own, (B, C_s, H_s, W_s)."""
+    trunk = pyramid(spec, size)
+    model = Backbone(trunk, [nn.LayerNorm(dim) for dim in trunk.channels])
+    model.apply(init_linear)
+    return model
+
+
+def pyramid(spec: SwinSpec, size: Grid) -> Pyramid:
+    """The trunk, with windows and shifts resolved for pictures of `size`, (H, W)."""
+    grids = stage_grids(size, len(spec.depths))
+    resolved = resolve_windows(spec, size)
+    drops = drop_path_rates(spec.drop_path, spec.depths)
+
+    def block(stage: int, index: int, dim: int) -> Block:
+        window, may_shift = resolved[stage]
+        return swin_block(spec, stage, dim, window, may_shift and index % 2 == 1, drops[stage][index])
+
+    def down(stage: int, dim_in: int, dim_out: int) -> nn.Module:
+        return PatchMerge(dim_in, dim_out)
+
+    position = PositionTable(grids[0], spec.dim) if spec.position in ("absolute", "both") else None
+    stem = PatchEmbed(spec.in_channels, spec.dim, position=position)
+    dims = tuple(spec.dim * 2**stage for stage in range(len(spec.depths)))
+    trunk = Pyramid(stem, dims, spec.depths, block, down)
+    trunk.checkpoint_stages(spec.checkpoint)
+    return trunk
+
+
+def swin_block(spec: SwinSpec, stage: int, dim: int, window: Grid, shifted: bool, drop: float) -> Block:
+    """One block: a mixer, then an MLP, each with its norm before it."""
+    return Block(
+        mix=Residual(nn.LayerNorm(dim), swin_mixer(spec, stage, dim, window, shifted), drop),
+        mlp=Residual(nn.LayerNorm(dim), MLP(dim, int(dim * spec.mlp_ratio)), drop),
+    )
+
+
+def swin_mixer(spec: SwinSpec, stage: int, dim: int, window: Grid, shifted: bool) -> nn.Module:
+    """The token mixer of one block; an odd one with `shifted` moves its windows by half a side."""
+    heads = spec.heads[stage]
+    bias = spec.position in ("relative", "both", "bias_only")
+    if spec.mixer == "sliding":
+        return SlidingAttention(dim, heads, window, bias=bias, qkv_bias=spec.qkv_bias)
+    half = (window[0] // 2, window[1] // 2)
+    shift = half if shifted and spec.shift != "none" and any(half) else None
+    if spec.mixer == "mlp":
+        return WindowMLP(dim, heads, Windows(window, shift=shift, wrap=False))
+    by_padding = shift is not None and spec.shift == "padding"
+    return WindowAttention(
+        dim,
+        heads,
+        Windows(window, shift=shift, padding="masked" if by_padding else spec.padding, wrap=not by_padding),
+        bias=bias,
+        product=spec.position != "bias_only",
+        qkv_bias=spec.qkv_bias,
+    )
+
+
+def resolve_windows(spec: SwinSpec, size: Grid) -> tuple[tuple[Grid, bool], ...]:
+    """(M_h, M_w) of each stage for pictures of `size`, and whether odd blocks shift, by the release's rule."""
+    grids = stage_grids(size, len(spec.depths))
+    if spec.window == "reach":
+
+        def pair(stage: int, window: Grid) -> tuple[Block, Block]:
+            dim = 8 * spec.heads[stage]
+            shifts = window != grids[stage]
+            return (
+                swin_block(spec, stage, dim, window, False, 0.0),
+                swin_block(spec, stage, dim, window, shifts, 0.0),
+            )
+
+        chosen = smallest_windows(grids, pair)
+        return tuple((window, window != grid) for grid, window in zip(grids, chosen, strict=True))
+    windows = stage_windows(window_for(size) if spec.window is None else spec.window, len(grids))
+    if spec.clamp == "never" or spec.mixer == "sliding":
+        return tuple((window, True) for window in windows)
+    return tuple(_clamp(grid, window) for grid, window in zip(grids, windows, strict=True))
+
+
+def _clamp(grid: Grid, window: Grid) -> tuple[Grid, bool]:
+    """The release's rule for classification: a window no smaller than the shorter side becomes it, and stays."""
+    if window[0] == window[1]:
+        side = min(*grid, window[0])
+        return (side, side), min(grid) > window[0]
+    return (min(grid[0], window[0]), min(grid[1], window[1])), grid[0] > window[0] and grid[1] > window[1]

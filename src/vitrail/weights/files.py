@@ -1,0 +1,90 @@
+"""Our file: safetensors, with one JSON document under the metadata key "vitrail" that says what the model is."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vitrail.errors import InputError
+from vitrail.models.assemble import Network
+from vitrail.models.catalogue import create_model
+from vitrail.models.spec import to_dict
+
+KEY = "vitrail"
+PICKLES = {".pth", ".pt", ".pkl", ".bin", ".ckpt"}
+
+
+def save(path: str | Path, model: Network, **document: Any) -> None:
+    """Write a model: its parameters under our names, and a document with its name, spec, size and classes.
+
+    Args:
+        document: More for the document, JSON values: `classes`, `preprocessing`, provenance.
+    The file appears whole or not at all.
+    """
+    said = {
+        "format": 1,
+        "name": model.name,
+        "size": list(model.size),
+        "num_classes": model.num_classes,
+        "spec": to_dict(model.spec),
+        **document,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata={KEY: json.dumps(said)})
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a safetensors file and our document, {} where it has none.
+
+    Raises: InputError for a missing, empty, truncated or other file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"No file at {path}.")
+    if path.suffix.lower() in PICKLES:
+        raise InputError(f"{path} is a pickle, which can run code when read; weights are read from .safetensors files only.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            document = json.loads((file.metadata() or {}).get(KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is not a whole safetensors file: {str(error).splitlines()[0]}.") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: its document under {KEY!r} is not a JSON object.")
+    return tensors, document
+
+
+def open_model(path: str | Path) -> tuple[Network, dict[str, Any]]:
+    """Build the model that `save` wrote, in evaluation mode, with its document.
+
+    Raises: InputError for a file without our document, or one that does not fit it.
+    """
+    tensors, document = read(path)
+    missing = [field for field in ("name", "size", "num_classes", "spec") if field not in document]
+    if missing:
+        raise InputError(f"{path} does not say what model it holds ({', '.join(missing)} missing); build it and load_weights.")
+    if not isinstance(document["spec"], dict):
+        raise InputError(f"{path}: the spec in its document is not a JSON object.")
+    model = create_model(document["name"], document["num_classes"], tuple(document["size"]), **document["spec"])
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not fit the {document['name']} it names: {str(error).splitlines()[1].strip()}") from None
+    return model.eval(), document
