@@ -121,7 +121,7 @@ def convolve_inside(conv, v: Tensor, slots: list[Slot]) -> Tensor:
 def reads(function, shape: tuple[int, ...], dim: int) -> Tensor:
     """Which output positions depend on which input positions of a layer in float64, by autograd: (T, T) boolean."""
     x = torch.randn(1, *shape, dim, dtype=torch.float64, requires_grad=True)
-    y = function(x).flatten(1, -2).sum(-1)[0]
+    y = (function(x) * torch.randn(dim, dtype=torch.float64)).flatten(1, -2).sum(-1)[0]
     rows = []
     for value in y:
         (gradient,) = torch.autograd.grad(value, x, retain_graph=True)

@@ -110,6 +110,11 @@ def self_links(shape: tuple[int, ...]) -> Links:
 
 
 def _compose(second: Tensor, first: Tensor) -> Tensor:
+    identity = torch.eye(first.shape[0], dtype=torch.bool)
+    if torch.equal(first, identity):
+        return second
+    if torch.equal(second, identity):
+        return first
     return second.float() @ first.float() > 0
 
 

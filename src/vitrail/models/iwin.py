@@ -82,6 +82,8 @@ class IwinSpec:
         check_stages(self, ("heads", "kernels"), stages)
         if self.attention == "none" and (self.structure != "parallel" or self.position == "relative"):
             raise ValueError("attention='none' leaves a convolution alone: structure='parallel', no relative position")
+        if self.attention == "none" and self.window == "reach":
+            raise ValueError("attention='none' has no windows to choose by 'reach'")
         if self.attention == "none" and self.conv_stages not in ("auto", tuple(range(stages))):
             raise ValueError("attention='none' needs a convolution in every stage")
 

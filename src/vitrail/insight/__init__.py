@@ -1,0 +1,1 @@
+"""What a model costs, sees, and is worth."""

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vitrail.layers.drop_path import DropPath, drop_path_rates
+from vitrail.layers.embed import PatchEmbed, PositionTable, resize_grid
+from vitrail.layers.merge import AverageMerge, ConvMerge, DepthwiseMerge, PatchMerge
+from vitrail.layers.relative import relative_index, resize_table
+
+
+@pytest.mark.parametrize("merge", [ConvMerge, DepthwiseMerge, AverageMerge, PatchMerge])
+@pytest.mark.parametrize("grid", [(4, 6), (5, 7), (1, 2)])
+def test_merges_halve_and_round_up(merge, grid):
+    y = merge(4, 8)(torch.randn(2, *grid, 4))
+    assert y.shape == (2, -(-grid[0] // 2), -(-grid[1] // 2), 8)
+
+
+def test_conv_merge_reads_zeros_at_the_bottom_and_right():
+    merge = ConvMerge(1, 1)
+    torch.nn.init.ones_(merge.conv.weight)
+    torch.nn.init.zeros_(merge.conv.bias)
+    merge.norm = torch.nn.Identity()
+    x = torch.arange(16.0).reshape(1, 4, 4, 1)
+    whole = F.pad(x[0, ..., 0], (0, 1, 0, 1))
+    expected = [[whole[i : i + 3, j : j + 3].sum() for j in (0, 2)] for i in (0, 2)]
+    assert merge(x)[0, ..., 0].tolist() == expected
+
+
+def test_patch_merge_puts_rows_before_columns():
+    merge = PatchMerge(1, 4)
+    merge.norm = torch.nn.Identity()
+    merge.reduce.weight.data = torch.eye(4)
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    assert merge(x).flatten().tolist() == [1.0, 3.0, 2.0, 4.0]
+
+
+def test_average_merge_counts_what_exists():
+    merge = AverageMerge(1, 1)
+    merge.norm = torch.nn.Identity()
+    merge.reduce = torch.nn.Identity()
+    x = torch.tensor([[1.0, 2.0, 3.0]]).reshape(1, 1, 3, 1)
+    assert merge(x).flatten().tolist() == [1.5, 3.0]
+
+
+def test_patches_pad_at_the_bottom_and_right():
+    stem = PatchEmbed(1, 2, patch=4)
+    stem.norm = torch.nn.Identity()
+    x = torch.randn(1, 1, 5, 7)
+    padded = F.pad(x, (0, 1, 0, 3))
+    assert stem(x).shape == (1, 2, 2, 2)
+    torch.testing.assert_close(stem(x), stem(padded))
+
+
+def test_positions_are_added_where_they_stand_and_resized_elsewhere():
+    table = PositionTable((3, 5), 2)
+    x = torch.zeros(1, 3, 5, 2)
+    assert torch.equal(table(x), table.table)
+    assert table(torch.zeros(2, 4, 4, 2)).shape == (2, 4, 4, 2)
+    ramp = torch.arange(4.0).reshape(1, 4, 1, 1)
+    assert (resize_grid(ramp, (8, 1)).flatten().diff() > 0).all()
+
+
+def test_bias_tables_stretch_each_axis_of_their_own():
+    rows = torch.arange(7.0)[:, None].expand(7, 7).reshape(49, 1)
+    wide = resize_table(rows, (4, 4), (6, 6)).reshape(11, 11)
+    torch.testing.assert_close(wide, wide[:, :1].expand(11, 11))
+    assert (wide[:, 0].diff() > 0).all()
+    assert resize_table(rows, (4, 4), (4, 4)) is rows
+
+
+def test_relative_index_is_antisymmetric_about_its_middle():
+    index = relative_index((2, 3, 2))
+    rows = 3 * 5 * 3
+    assert torch.equal(index + index.T, torch.full_like(index, rows - 1))
+    assert (index.diagonal() == rows // 2).all()
+
+
+def test_drop_path_keeps_the_mean():
+    torch.manual_seed(0)
+    drop = DropPath(0.25)
+    y = drop(torch.ones(4000, 2, 2, 1))
+    torch.testing.assert_close(y.unique(), torch.tensor([0.0, 1 / 0.75]))
+    assert y.mean().item() == pytest.approx(1.0, abs=0.05)
+    assert (y.flatten(1).std(1) == 0).all()
+    with pytest.raises(ValueError, match="must be in"):
+        DropPath(1.0)
+
+
+def test_drop_path_rates_rise_in_even_steps():
+    assert drop_path_rates(0.3, (1, 3)) == ((0.0,), (pytest.approx(0.1), pytest.approx(0.2), pytest.approx(0.3)))
+    assert drop_path_rates(0.3, (1,)) == ((0.0,),)
