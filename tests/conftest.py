@@ -38,6 +38,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         families = ", ".join(f"{family} {count}" for family, count in sorted(ran.items()))
         terminalreporter.write_line(f"golden: {sum(ran.values())} cases ran ({families}).")
     if caught:
-        terminalreporter.write_line(f"golden: mistakes made on purpose and caught, with their effect: {'; '.join(caught)}.")
+        terminalreporter.write_line(
+            f"golden: mistakes made on purpose and caught, with their effect: {'; '.join(caught)}."
+        )
     if absent:
         terminalreporter.write_line(f"golden: families not built yet, skipped: {', '.join(sorted(absent))}.")

@@ -93,9 +93,7 @@ def dense_attention(mixer, x: Tensor) -> Tensor:
                 row = row * (2 * m - 1) + p - q_ + m - 1
             logits[:, :, i, j] += mixer.bias.table[row]
     weights = logits.masked_fill(~mask, float("-inf")).softmax(-1)
-    y = torch.cat(
-        [weights[:, h] @ v[..., h * dim // heads : (h + 1) * dim // heads] for h in range(heads)], -1
-    )
+    y = torch.cat([weights[:, h] @ v[..., h * dim // heads : (h + 1) * dim // heads] for h in range(heads)], -1)
     if mixer.lem is not None:
         y = y + convolve_inside(mixer.lem.conv, v, slots)
     y = y.unflatten(1, lengths)[(slice(None), *inside)]

@@ -40,7 +40,21 @@ FIELDS = {
     "drop_path_rate": "drop_path",
     "in_chans": "in_channels",
 }
-IGNORED = {"img_size", "num_classes", "pretrain_img_size", "ape", "patch_size", "patch_norm", "out_indices", "drop_rate", "attn_drop_rate", "frozen_stages", "use_checkpoint", "qk_scale", "norm_layer"}
+IGNORED = {
+    "img_size",
+    "num_classes",
+    "pretrain_img_size",
+    "ape",
+    "patch_size",
+    "patch_norm",
+    "out_indices",
+    "drop_rate",
+    "attn_drop_rate",
+    "frozen_stages",
+    "use_checkpoint",
+    "qk_scale",
+    "norm_layer",
+}
 PRESETS = {
     "scalable_vit_small": "scalablevit_small",
     "scalable_vit_small_0": "scalablevit_small_plain",

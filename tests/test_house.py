@@ -27,8 +27,6 @@ FLOORS: list[set[str]] = [
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-# inside floor 1 the geometry stands under the others
-BELOW = {("draw", "geometry")}
 
 
 def files() -> dict[str, Path]:
@@ -67,9 +65,9 @@ def test_imports_point_down(name):
     room = name.split(".")[0]
     for target in EDGES[name]:
         other = target.split(".")[0]
-        assert (
-            other == room or FLOOR[other] < FLOOR[room] or (room, other) in BELOW
-        ), f"{name} (floor {FLOOR[room]}) imports {target} (floor {FLOOR[other]})"
+        assert other == room or FLOOR[other] < FLOOR[room], (
+            f"{name} (floor {FLOOR[room]}) imports {target} (floor {FLOOR[other]})"
+        )
 
 
 def test_there_is_no_circle_between_files():

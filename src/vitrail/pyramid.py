@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from vitrail.geometry.links import Links, self_links
+from vitrail.geometry.links import Linked, Links, self_links
 from vitrail.layers.drop_path import DropPath
 
 
@@ -30,7 +30,7 @@ class Residual(nn.Module):
     def links(self, size: tuple[int, ...]) -> Links:
         """A body that states no links reads its own position alone: an MLP."""
         own = self_links(size)
-        return own | self.body.links(size) if hasattr(self.body, "links") else own
+        return own | self.body.links(size) if isinstance(self.body, Linked) else own
 
 
 class Block(nn.Sequential):
@@ -44,6 +44,7 @@ class Block(nn.Sequential):
     def links(self, size: tuple[int, ...]) -> Links:
         links = self_links(size)
         for branch in self:
+            assert isinstance(branch, Residual)
             links = links.then(branch.links(size))
         return links
 
@@ -70,7 +71,8 @@ class Pyramid(nn.Module):
     """Maps at falling resolution.
 
     Args:
-        stem: (B, C_in, H, W) -> (B, H', W', dims[0]); its `stride` is H / H'.
+        stem: (B, C_in, H, W) -> (B, H', W', dims[0]).
+        stride: H / H'.
         dims, depths: Channels and blocks of each stage.
         block: (stage, index, dim) -> Module on (B, H, W, dim).
         down: (stage, dim_in, dim_out) -> Module that halves the map, for the stages after the first.
@@ -79,6 +81,7 @@ class Pyramid(nn.Module):
     def __init__(
         self,
         stem: nn.Module,
+        stride: int,
         dims: tuple[int, ...],
         depths: tuple[int, ...],
         block: Callable[[int, int, int], nn.Module],
@@ -91,7 +94,7 @@ class Pyramid(nn.Module):
             for s, (dim, depth) in enumerate(zip(dims, depths, strict=True))
         )
         self.channels = tuple(dims)
-        self.strides = tuple(stem.stride * 2**s for s in range(len(dims)))
+        self.strides = tuple(stride * 2**s for s in range(len(dims)))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, C_in, H, W) -> the output of each stage, (B, H_s, W_s, C_s), channels-last."""
@@ -108,4 +111,5 @@ class Pyramid(nn.Module):
         if not chosen <= set(range(len(self.stages))):
             raise ValueError(f"checkpoint={sorted(chosen)} names stages; this pyramid has 0 to {len(self.stages) - 1}.")
         for number, stage in enumerate(self.stages):
+            assert isinstance(stage, Stage)
             stage.recompute = number in chosen

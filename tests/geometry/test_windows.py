@@ -60,7 +60,7 @@ def test_apply_gives_each_window_its_tokens_and_puts_them_back(shape, windows):
 @pytest.mark.parametrize(("shape", "windows"), LAYOUTS)
 def test_who_meets_whom(shape, windows):
     """The mask, seen through `apply`, is the one worked out position by position."""
-    _, lengths, slots = padded_slots(windows, shape)
+    _, _, slots = padded_slots(windows, shape)
     real = [i for i, slot in enumerate(slots) if all(slot.real)]
     order = {i: n for n, i in enumerate(real)}
     total = len(real)

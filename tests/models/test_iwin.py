@@ -86,7 +86,10 @@ def test_serial_convolves_before_it_attends():
         ({"heads": (1, 2, 4, 7)}, "iwin_nano: heads=7 does not divide dim=128; divisors near 7 are 4 and 8"),
         ({"kernels": (4, 3, 3, 3)}, "kernel=4 is even"),
         ({"attention": "none", "window": "reach"}, "no windows to choose"),
-        ({"attention": "block", "conv_stages": (), "depths": (2, 2, 2, 2), "window": (3, 3)}, "one number, or one for each"),
+        (
+            {"attention": "block", "conv_stages": (), "depths": (2, 2, 2, 2), "window": (3, 3)},
+            "one number, or one for each",
+        ),
         ({"checkpoint": (7,)}, "this pyramid has 0 to 3"),
         ({"drop_path": 1.5}, "drop path rate"),
         ({"window": 0}, "sides are 1 or more"),

@@ -58,8 +58,13 @@ def test_descriptions_are_plain_values():
     assert isinstance(row["parameters"], int)
     assert isinstance(row["multiply_adds"], int)
     assert row["stages"][0] == {
-        "blocks": 2, "map": [24, 16], "mixers": ["WindowAttention"], "heads": 1, "windows": [[7, 7]], "shifts": [[3, 3]],
-    }  # fmt: skip
+        "blocks": 2,
+        "map": [24, 16],
+        "mixers": ["WindowAttention"],
+        "heads": 1,
+        "windows": [[7, 7]],
+        "shifts": [[3, 3]],
+    }
 
 
 def test_multiply_adds_leave_the_model_as_it_was():
@@ -67,7 +72,9 @@ def test_multiply_adds_leave_the_model_as_it_was():
 
     model = vitrail.create_model("iwin_nano", 5, size=32).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert multiply_adds(model, (1, 3, 32, 32)) == vitrail.describe("iwin_nano", size=32, num_classes=5)["multiply_adds"]
+    assert (
+        multiply_adds(model, (1, 3, 32, 32)) == vitrail.describe("iwin_nano", size=32, num_classes=5)["multiply_adds"]
+    )
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

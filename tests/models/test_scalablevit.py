@@ -57,6 +57,8 @@ def test_peg_has_no_weight_decay():
 def test_reach_needs_a_pattern_without_ssa():
     with pytest.raises(InputError, match="a block of SSA reads the whole map by itself"):
         vitrail.create_model("scalablevit_nano", window="reach")
-    model = vitrail.create_model("scalablevit_nano", size=(64, 64), window="reach", pattern=("window",), windows="interleaved")
+    model = vitrail.create_model(
+        "scalablevit_nano", size=(64, 64), window="reach", pattern=("window",), windows="interleaved"
+    )
     first, second = model.trunk.stages[0].blocks
     assert first.links((16, 16)).then(second.links((16, 16))).everywhere

@@ -5,8 +5,8 @@ import torch
 
 import vitrail
 from vitrail.mixers import WindowAttention
-from vitrail.models.swin import VARIANTS, resolve_windows
 from vitrail.models.spec import override
+from vitrail.models.swin import VARIANTS, resolve_windows
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,9 @@ def test_dense_backbones_shift_even_a_single_window():
 
 def test_two_ways_to_shift_are_one_function():
     """Swin table 5: padding in place of the cyclic shift, on a size that windows divide."""
-    cyclic, padded = (vitrail.create_model("swin_nano", 5, size=(56, 56), shift=shift) for shift in ("cyclic", "padding"))
+    cyclic, padded = (
+        vitrail.create_model("swin_nano", 5, size=(56, 56), shift=shift) for shift in ("cyclic", "padding")
+    )
     padded.load_state_dict(cyclic.state_dict())
     x = torch.randn(2, 3, 56, 56)
     torch.testing.assert_close(padded.eval()(x), cyclic.eval()(x), rtol=1e-4, atol=1e-5)

@@ -108,7 +108,9 @@ def test_derived_buffers_are_left_to_the_model():
 
 def test_a_classifier_lends_its_trunk_to_a_dense_backbone():
     report = load_weights(
-        vitrail.create_model("dense_swin_nano", size=(32, 32), window=4, **SMALL), swin_model().state_dict(), partial=True
+        vitrail.create_model("dense_swin_nano", size=(32, 32), window=4, **SMALL),
+        swin_model().state_dict(),
+        partial=True,
     )
     assert set(report.unexpected) == {"norm.weight", "norm.bias", "head.weight", "head.bias"}
     assert set(report.missing) == {f"norms.{i}.{n}" for i in (0, 1) for n in ("weight", "bias")}
@@ -140,7 +142,9 @@ def test_another_family_or_row_is_refused():
     with pytest.raises(InputError, match="No weights row is called 'swin_tiny.in1k'. Nearest: swin_tiny.in1k_224"):
         load_weights(swin_model(), {"x": torch.zeros(1)}, trained_as="swin_tiny.in1k")
     with pytest.raises(InputError, match="trained with position="):
-        load_weights(swin_model(), {"x": torch.zeros(1)}, trained_as=Trained(swin.SwinSpec(position="none", **SMALL), (32, 32)))
+        load_weights(
+            swin_model(), {"x": torch.zeros(1)}, trained_as=Trained(swin.SwinSpec(position="none", **SMALL), (32, 32))
+        )
 
 
 def bad_files(tmp_path):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +21,13 @@ from torch import Tensor
 from vitrail.geometry.windows import Windows
 
 Term = tuple[Tensor, ...]
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A layer that states which position of a grid of `size`, (*S), reads which."""
+
+    def links(self, size: tuple[int, ...]) -> Links: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,13 @@ class Links:
     def everywhere(self) -> bool:
         """True when each position reads every position."""
         return self.share() == 1.0
+
+
+def links_of(layer: object, size: tuple[int, ...]) -> Links:
+    """The links that a layer states. Raises: TypeError if it states none."""
+    if not isinstance(layer, Linked):
+        raise TypeError(f"{type(layer).__name__} states no links; give it a method links(size) -> Links.")
+    return layer.links(size)
 
 
 def window_links(windows: Windows, shape: tuple[int, ...]) -> Links:

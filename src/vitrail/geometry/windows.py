@@ -85,7 +85,11 @@ class Windows:
             raise ValueError(f"Windows: size={self.size} needs at least one axis, and numbers of 1 or more.")
         if self.shift is not None and (len(self.shift) != len(self.size) or min(self.shift) < 0):
             raise ValueError(f"Windows: shift={self.shift} needs a number of 0 or more for each axis of {self.size}.")
-        if self.shift is not None and self.by == "size" and any(s >= m for s, m in zip(self.shift, self.size, strict=True)):
+        if (
+            self.shift is not None
+            and self.by == "size"
+            and any(s >= m for s, m in zip(self.shift, self.size, strict=True))
+        ):
             raise ValueError(f"Windows: shift={self.shift} must be smaller than the window {self.size} on each axis.")
 
     def axes(self, shape: tuple[int, ...]) -> list[Axis]:

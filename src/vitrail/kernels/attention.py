@@ -36,10 +36,8 @@ def fused_attention(
     """`plain_attention` through scaled_dot_product_attention at rank 4, which reaches the fused kernels."""
     logits = None if bias is None else bias[None]
     if mask is not None:
-        if logits is None:
-            logits = mask[:, None]
-        else:
-            logits = logits.masked_fill(~mask[:, None], float("-inf"))
+        apart = ~mask[:, None]
+        logits = mask[:, None] if logits is None else logits.masked_fill(apart, float("-inf"))
         repeat = q.shape[0] // mask.shape[0]
         logits = logits[None].expand(repeat, *logits.shape).flatten(0, 1)
     if logits is not None and logits.dtype.is_floating_point:

@@ -21,10 +21,6 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.position = position
 
-    @property
-    def stride(self) -> int:
-        return self.patch
-
     def forward(self, x: Tensor) -> Tensor:
         bottom, right = (-(-s // self.patch) * self.patch - s for s in x.shape[-2:])
         if bottom or right:

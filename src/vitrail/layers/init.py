@@ -27,7 +27,7 @@ def init_conv_kaiming(module: nn.Module) -> None:
 
 
 def init_conv_fan_out(module: nn.Module) -> None:
-    """2-D convolutions normal with deviation sqrt(2 / (k·k·C_out / groups)), biases 0. Source: ScalableViT's release."""
+    """2-D convolutions normal with deviation sqrt(2 / (k·k·C_out / groups)), biases 0. Source: ScalableViT."""
     if isinstance(module, nn.Conv2d):
         fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
         nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))

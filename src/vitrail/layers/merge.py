@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class ConvMerge(nn.Module):
-    """Norm, then a 3x3 convolution of stride 2 that reads one zero row at the bottom and one zero column at the right."""
+    """Norm, then a 3x3 convolution of stride 2 that reads one zero row at the bottom, one zero column at the right."""
 
     def __init__(self, dim_in: int, dim_out: int):
         super().__init__()

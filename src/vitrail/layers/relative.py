@@ -17,7 +17,9 @@ def relative_index(size: tuple[int, ...]) -> Tensor:
     """
     places = torch.cartesian_prod(*(torch.arange(m) for m in size)).reshape(-1, len(size))
     offset = places[:, None] - places[None, :] + torch.tensor(size) - 1
-    return reduce(lambda index, axis: index * (2 * size[axis] - 1) + offset[..., axis], range(len(size)), torch.tensor(0))
+    return reduce(
+        lambda index, axis: index * (2 * size[axis] - 1) + offset[..., axis], range(len(size)), torch.tensor(0)
+    )
 
 
 class RelativeBias(nn.Module):

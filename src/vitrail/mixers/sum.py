@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vitrail.geometry.links import Links
+from vitrail.geometry.links import Links, links_of
 
 
 class Sum(nn.Module):
@@ -23,4 +23,4 @@ class Sum(nn.Module):
         return self.attention(x) + self.conv(x)
 
     def links(self, size: tuple[int, ...]) -> Links:
-        return self.attention.links(size) | self.conv.links(size)
+        return links_of(self.attention, size) | links_of(self.conv, size)

@@ -6,7 +6,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from vitrail.geometry.links import Links
+from vitrail.geometry.links import Links, links_of
 
 
 class OnGrid(nn.Module):
@@ -33,4 +33,4 @@ class OnGrid(nn.Module):
         return self.mixer(x.unflatten(1, self.grid)).flatten(1, -2)
 
     def links(self) -> Links:
-        return self.mixer.links(self.grid)
+        return links_of(self.mixer, self.grid)

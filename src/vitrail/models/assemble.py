@@ -36,11 +36,7 @@ class Network(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the papers' recipes keep from weight decay, beside every bias and every 1-D tensor."""
-        return {
-            f"{path}.{name}"
-            for path, module in self.named_modules()
-            for name in getattr(module, "no_decay", ())
-        }
+        return {f"{path}.{name}" for path, module in self.named_modules() for name in getattr(module, "no_decay", ())}
 
 
 class Classifier(Network):

@@ -12,10 +12,12 @@ from torch import nn
 
 from vitrail import count
 from vitrail.errors import InputError, nearest
+from vitrail.geometry.links import Linked
 from vitrail.geometry.windows import Windows
 from vitrail.models import iwin, scalablevit, swin
 from vitrail.models.assemble import Network
 from vitrail.models.spec import Trained, override, stage_grids, to_dict
+from vitrail.pyramid import Stage
 
 FAMILIES = (iwin, swin, scalablevit)
 SMALLEST, LARGEST = 4, 16384  # sides of a picture, in pixels
@@ -115,11 +117,16 @@ def describe(
 
 def windows_of(trained: Trained | Network) -> list[tuple[int, ...]]:
     """The windows of each block that has them, as its family resolves them for its size."""
-    if not isinstance(trained, Network):
-        family = next(f for f in FAMILIES if isinstance(trained.spec, type(next(iter(f.VARIANTS.values())))))
-        with torch.device("meta"):
-            trained = family.classifier(trained.spec, trained.size, 0)
-    return [m.windows.size for m in trained.modules() if isinstance(getattr(m, "windows", None), Windows)]
+    if isinstance(trained, Network):
+        return [windows.size for windows in _windows(trained)]
+    family = next(f for f in FAMILIES if isinstance(trained.spec, type(next(iter(f.VARIANTS.values())))))
+    with torch.device("meta"):
+        return windows_of(family.classifier(trained.spec, trained.size, 0))
+
+
+def _windows(module: nn.Module) -> list[Windows]:
+    found = (getattr(m, "windows", None) for m in module.modules())
+    return [windows for windows in found if isinstance(windows, Windows)]
 
 
 def _row(name: str) -> Row:
@@ -142,8 +149,9 @@ def _size(size: int | tuple[int, int]) -> tuple[int, int]:
 
 def _stage(stage: nn.Module, grid: tuple[int, int], heads: int) -> dict[str, Any]:
     """A stage as plain values: each list without repeats, in the order of its blocks."""
-    mixers = [type(module).__name__ for module in stage.blocks.modules() if hasattr(module, "links")]
-    windows = [w for w in (getattr(module, "windows", None) for module in stage.blocks.modules()) if isinstance(w, Windows)]
+    assert isinstance(stage, Stage)
+    mixers = [type(module).__name__ for module in stage.blocks.modules() if isinstance(module, Linked)]
+    windows = _windows(stage)
     plain = {"Block", "Residual", "Sum"}
     return {
         "blocks": len(stage.blocks),

@@ -18,9 +18,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from vitrail.geometry.links import Links
+from vitrail.geometry.links import Links, links_of
 from vitrail.geometry.windows import Windows
 from vitrail.layers.drop_path import drop_path_rates
 from vitrail.layers.embed import PatchEmbed, PositionTable
@@ -30,13 +31,13 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, Sum, WindowAttention
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import Grid, Trained, Window, check_stages, spec, stage_grids, stage_windows
+from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
 from vitrail.pyramid import Block, Pyramid, Residual
 
 DOWNS = {"conv": ConvMerge, "depthwise": DepthwiseMerge, "average": AverageMerge, "merge": PatchMerge}
 
 
-@spec
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class IwinSpec:
     """One Iwin network.
 
@@ -152,7 +153,7 @@ def pyramid(spec: IwinSpec, size: Grid) -> Pyramid:
     position = PositionTable(grids[0], spec.dim) if spec.position == "absolute" else None
     stem = PatchEmbed(spec.in_channels, spec.dim, position=position)
     dims = tuple(spec.dim * 2**stage for stage in range(len(spec.depths)))
-    trunk = Pyramid(stem, dims, spec.depths, block, down)
+    trunk = Pyramid(stem, stem.patch, dims, spec.depths, block, down)
     trunk.checkpoint_stages(spec.checkpoint)
     return trunk
 
@@ -233,7 +234,7 @@ class _Normed(nn.Module):
         return self.mixer(self.norm(x))
 
     def links(self, size: tuple[int, ...]) -> Links:
-        return self.mixer.links(size)
+        return links_of(self.mixer, size)
 
 
 def _init(model, spec: IwinSpec):

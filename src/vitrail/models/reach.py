@@ -32,5 +32,7 @@ def smallest_windows(grids: Sequence[Grid], pair: Callable[[int, Grid], tuple[Bl
                 found.append(window)
                 break
         else:
-            raise InputError(f"window='reach': no window makes two blocks of stage {stage + 1} global on a {grid} grid.")
+            raise InputError(
+                f"window='reach': no window makes two blocks of stage {stage + 1} global on a {grid} grid."
+            )
     return tuple(found)

@@ -11,8 +11,10 @@ Source: arXiv 2203.10790; its release for classification is described by the fac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from vitrail.geometry.windows import Windows
@@ -23,13 +25,13 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, ScalableAttention, WindowAttention
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import Grid, Trained, Window, check_stages, spec, stage_grids, stage_windows
+from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
 from vitrail.pyramid import Block, Pyramid, Residual
 
 EPS = 1e-6
 
 
-@spec
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class ScalableViTSpec:
     """One ScalableViT network.
 
@@ -80,19 +82,19 @@ class ScalableViTSpec:
             raise ValueError("window='reach' has nothing to choose: a block of SSA reads the whole map by itself")
 
 
-_SMALL = {"dim": 64, "depths": (2, 2, 20, 2), "heads": (2, 4, 8, 16)}
-_BASE = {"dim": 96, "depths": (2, 2, 14, 6), "heads": (3, 6, 12, 24), "ratios": (2.0, 1.25, 1.25, 1.0)}
-_LARGE = {"dim": 128, "depths": (2, 6, 12, 4), "heads": (4, 8, 16, 32), "ratios": (0.25, 0.5, 1.0, 1.0)}
+_SMALL = ScalableViTSpec()
+_BASE = ScalableViTSpec(dim=96, depths=(2, 2, 14, 6), heads=(3, 6, 12, 24), ratios=(2.0, 1.25, 1.25, 1.0))
+_LARGE = ScalableViTSpec(dim=128, depths=(2, 6, 12, 4), heads=(4, 8, 16, 32), ratios=(0.25, 0.5, 1.0, 1.0))
 
 # table 1 of arXiv 2203.10790; "_plain" are the release's presets with one linear layer as head
 VARIANTS = {
     "scalablevit_nano": ScalableViTSpec(dim=16, depths=(2, 2, 6, 2), heads=(1, 2, 4, 8), head="plain"),  # ours
-    "scalablevit_small": ScalableViTSpec(**_SMALL),
-    "scalablevit_small_plain": ScalableViTSpec(**_SMALL, ratios=(1.25,) * 4, head="plain"),
-    "scalablevit_base": ScalableViTSpec(**_BASE),
-    "scalablevit_base_plain": ScalableViTSpec(**_BASE, head="plain"),
-    "scalablevit_large": ScalableViTSpec(**_LARGE),
-    "scalablevit_large_plain": ScalableViTSpec(**_LARGE, head="plain"),
+    "scalablevit_small": _SMALL,
+    "scalablevit_small_plain": replace(_SMALL, ratios=(1.25, 1.25, 1.25, 1.25), head="plain"),
+    "scalablevit_base": _BASE,
+    "scalablevit_base_plain": replace(_BASE, head="plain"),
+    "scalablevit_large": _LARGE,
+    "scalablevit_large_plain": replace(_LARGE, head="plain"),
 }
 
 # the release's files
@@ -139,7 +141,7 @@ def pyramid(spec: ScalableViTSpec, size: Grid) -> Pyramid:
 
     stem = ConvStem(spec.in_channels, spec.dim, 7, 4, EPS)
     dims = tuple(spec.dim * 2**stage for stage in range(len(spec.depths)))
-    trunk = Pyramid(stem, dims, spec.depths, block, down)
+    trunk = Pyramid(stem, stem.stride, dims, spec.depths, block, down)
     trunk.checkpoint_stages(spec.checkpoint)
     return trunk
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
 
 from vitrail.errors import InputError, nearest
 
@@ -15,6 +13,7 @@ SpecT = TypeVar("SpecT")
 Grid = tuple[int, int]
 # one side for all stages; one side, or one for each axis, for each stage; "reach" is resolved by models/reach.py
 Window = int | tuple[int | Grid, ...]
+
 
 class Trained(NamedTuple):
     """What weights were trained as: a row of a paper's table of weights, or said by a caller.
@@ -27,7 +26,7 @@ class Trained(NamedTuple):
     num_classes: int = 1000
 
 
-spec: Callable[[type[SpecT]], type[SpecT]] = checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+CHECKED = ConfigDict(extra="forbid")  # how every spec is made: values are checked, unknown fields refused
 
 
 def override(base: SpecT, **changes: Any) -> SpecT:
@@ -53,11 +52,13 @@ def one_line(error: ValidationError) -> str:
     problems: dict[str, tuple[Any, list[str]]] = {}
     for problem in error.errors():
         where = str(problem["loc"][0]) if problem["loc"] else error.title
-        came, wanted = problems.setdefault(where, (problem["input"], []))
+        _, wanted = problems.setdefault(where, (problem["input"], []))
         message = problem["msg"].removeprefix("Value error, ")
         if message not in wanted:
             wanted.append(message)
-    return "; ".join(f"{where}={came!r}: {', or '.join(wanted[:3])}" for where, (came, wanted) in problems.items()) + "."
+    return (
+        "; ".join(f"{where}={came!r}: {', or '.join(wanted[:3])}" for where, (came, wanted) in problems.items()) + "."
+    )
 
 
 def to_dict(value: Any) -> dict[str, Any]:
@@ -88,4 +89,6 @@ def check_stages(value: Any, names: tuple[str, ...], stages: int) -> None:
     """Each named tuple of a spec has one entry a stage."""
     for name in names:
         if len(getattr(value, name)) != stages:
-            raise InputError(f"{name}={getattr(value, name)} has {len(getattr(value, name))} entries; {stages} stages need {stages}.")
+            raise InputError(
+                f"{name}={getattr(value, name)} has {len(getattr(value, name))} entries; {stages} stages need {stages}."
+            )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from vitrail.geometry.windows import Windows
@@ -24,11 +25,11 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import SlidingAttention, WindowAttention, WindowMLP
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import Grid, Trained, Window, check_stages, spec, stage_grids, stage_windows
+from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
 from vitrail.pyramid import Block, Pyramid, Residual
 
 
-@spec
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class SwinSpec:
     """One Swin network.
 
@@ -102,7 +103,9 @@ WEIGHTS = {
         for n, s in (("tiny", 224), ("small", 224), ("base", 224), ("base", 384), ("large", 224), ("large", 384))
     },
     "swin_tiny_c24.in1k_256": Trained(VARIANTS["swin_tiny_c24"], (256, 256)),
-    **{f"swin_mlp_tiny_{c}.in1k_256": Trained(VARIANTS[f"swin_mlp_tiny_{c}"], (256, 256)) for c in ("c24", "c12", "c6")},
+    **{
+        f"swin_mlp_tiny_{c}.in1k_256": Trained(VARIANTS[f"swin_mlp_tiny_{c}"], (256, 256)) for c in ("c24", "c12", "c6")
+    },
     "swin_mlp_base.in1k_224": Trained(VARIANTS["swin_mlp_base"], (224, 224)),
 }
 
@@ -150,7 +153,7 @@ def pyramid(spec: SwinSpec, size: Grid) -> Pyramid:
     position = PositionTable(grids[0], spec.dim) if spec.position in ("absolute", "both") else None
     stem = PatchEmbed(spec.in_channels, spec.dim, position=position)
     dims = tuple(spec.dim * 2**stage for stage in range(len(spec.depths)))
-    trunk = Pyramid(stem, dims, spec.depths, block, down)
+    trunk = Pyramid(stem, stem.patch, dims, spec.depths, block, down)
     trunk.checkpoint_stages(spec.checkpoint)
     return trunk
 

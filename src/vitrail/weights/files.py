@@ -57,7 +57,9 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"No file at {path}.")
     if path.suffix.lower() in PICKLES:
-        raise InputError(f"{path} is a pickle, which can run code when read; weights are read from .safetensors files only.")
+        raise InputError(
+            f"{path} is a pickle, which can run code when read; weights are read from .safetensors files only."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             document = json.loads((file.metadata() or {}).get(KEY, "{}"))
@@ -77,12 +79,16 @@ def open_model(path: str | Path) -> tuple[Network, dict[str, Any]]:
     tensors, document = read(path)
     missing = [field for field in ("name", "size", "num_classes", "spec") if field not in document]
     if missing:
-        raise InputError(f"{path} does not say what model it holds ({', '.join(missing)} missing); build it and load_weights.")
+        raise InputError(
+            f"{path} does not say what model it holds ({', '.join(missing)} missing); build it and load_weights."
+        )
     if not isinstance(document["spec"], dict):
         raise InputError(f"{path}: the spec in its document is not a JSON object.")
     model = create_model(document["name"], document["num_classes"], tuple(document["size"]), **document["spec"])
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise InputError(f"{path} does not fit the {document['name']} it names: {str(error).splitlines()[1].strip()}") from None
+        raise InputError(
+            f"{path} does not fit the {document['name']} it names: {str(error).splitlines()[1].strip()}"
+        ) from None
     return model.eval(), document

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -19,6 +20,9 @@ from vitrail.models import iwin, scalablevit, swin
 from vitrail.models.assemble import Backbone, Network
 
 Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+
+
+_PROJ = {"project": "proj"}
 
 
 def _stage_before(match: re.Match[str]) -> str:
@@ -62,7 +66,6 @@ _SCALABLEVIT: Rules = (
     (r"^norms\.3\.", "norm."),
     (r"^(norm|head)\.", r"\1."),
 )
-_PROJ = {"project": "proj"}
 
 _TABLES: dict[type, Rules] = {iwin.IwinSpec: _SWIN, swin.SwinSpec: _SWIN, scalablevit.ScalableViTSpec: _SCALABLEVIT}
 
@@ -118,20 +121,29 @@ def _layouts(model: Network) -> dict[str, tuple[Callable[[Tensor], Tensor], Call
     for path, module in model.named_modules():
         if isinstance(module, WindowMLP):
             heads = module.heads
-            layouts[f"{path}.weight"] = (lambda t, h=heads: t.squeeze(-1).unflatten(0, (h, -1)), _flat_conv)
-            layouts[f"{path}.bias"] = (lambda t, h=heads: t.unflatten(0, (h, -1)), lambda t: t.flatten())
+            layouts[f"{path}.weight"] = (partial(_by_head, heads), _flat_conv)
+            layouts[f"{path}.bias"] = (partial(_by_head, heads), _flat)
         elif isinstance(module, PositionTable):
             grid = (module.table.shape[1], module.table.shape[2])
             theirs = _as_map if isinstance(model, Backbone) else _as_tokens
-            layouts[f"{path}.table"] = (lambda t, g=grid: _as_grid(t, g), theirs)
+            layouts[f"{path}.table"] = (partial(_as_grid, grid), theirs)
     return layouts
+
+
+def _by_head(heads: int, stored: Tensor) -> Tensor:
+    """(h·N, N, 1) or (h·N) -> (h, N, N) or (h, N)."""
+    return (stored.squeeze(-1) if stored.ndim == 3 else stored).unflatten(0, (heads, -1))
+
+
+def _flat(bias: Tensor) -> Tensor:
+    return bias.flatten()
 
 
 def _flat_conv(weight: Tensor) -> Tensor:
     return weight.flatten(0, 1)[..., None]
 
 
-def _as_grid(table: Tensor, grid: tuple[int, int]) -> Tensor:
+def _as_grid(grid: tuple[int, int], table: Tensor) -> Tensor:
     """A release's absolute positions as (1, H, W, C): stored (1, C, H, W) in dense models, else (1, N, C).
 
     N positions stand on the model's own grid if they fit it, else on a square one.

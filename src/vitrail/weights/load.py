@@ -197,13 +197,14 @@ def _laid_out(key: ReleaseKey, value: Tensor) -> Tensor:
 def _tensors(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if isinstance(source, str | Path):
         return read(source)
+    state: Mapping[str, Any] = source
     for wrapper in ("model", "state_dict"):
-        if isinstance(source.get(wrapper), Mapping):
-            source = source[wrapper]
-    wrong = [key for key, value in source.items() if not isinstance(value, Tensor)]
-    if wrong or not source:
+        if isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    wrong = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if wrong or not state:
         raise InputError(f"A state dict of tensors is wanted; {f'{wrong[0]!r} is none' if wrong else 'it is empty'}.")
-    return dict(source), {}
+    return dict(state), {}
 
 
 def _documented(document: dict[str, Any]) -> Trained | None:
@@ -222,7 +223,9 @@ def _check_trained(model: Network, trained_as: str | Trained | Network, new_wind
             raise InputError(f"No weights row is called {trained_as!r}.{nearest(trained_as, WEIGHTS)}")
         label, trained_as = trained_as, WEIGHTS[trained_as]
     if type(trained_as.spec) is not type(model.spec):
-        raise InputError(f"{label} are {type(trained_as.spec).__name__} weights, {model.name} is a {type(model.spec).__name__}.")
+        raise InputError(
+            f"{label} are {type(trained_as.spec).__name__} weights, {model.name} is a {type(model.spec).__name__}."
+        )
     for field in dataclasses.fields(model.spec):
         theirs, its = getattr(trained_as.spec, field.name), getattr(model.spec, field.name)
         if field.name not in FREE and theirs != its:

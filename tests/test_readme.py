@@ -1,0 +1,70 @@
+"""What the README and the docs show is run, and their tables are what the models give."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from oracle import reads
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(path: str, language: str = "python") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_in_its_order():
+    text = (ROOT / "README.md").read_text()
+    marks = [
+        "# vitrail",
+        "](docs/pictures/windows.png)",
+        "make demo",
+        "make test",
+        "```python",
+        "| model |",
+        "Where to go next",
+    ]
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert len(blocks("README.md")) == 1
+    assert len(blocks("README.md")[0].splitlines()) <= 10
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/mixers.md"])
+def test_python_runs(path):
+    pytest.importorskip("timm")
+    for block in blocks(path):
+        exec(compile(block, path, "exec"), {})
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_mixer_of_the_contributing_page():
+    """Its code is what the page says: a mixer that would pass the catalogue test, in at most 20 lines of code."""
+    (code,) = blocks("CONTRIBUTING.md")
+    names: dict = {}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    mixer = names["Pooling"]()
+    for grid in ((4, 5), (5, 3)):
+        x = torch.randn(2, *grid, 8)
+        assert mixer(x).shape == x.shape
+        assert torch.equal(mixer.links(grid).dense(), reads(mixer, grid, 8))
+    compiled = torch.compile(mixer, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), mixer(x))
+    statements = re.sub(r'""".*?"""', "", code, flags=re.DOTALL)
+    assert len([line for line in statements.splitlines() if line.strip()]) <= 20
+
+
+def test_tables_are_what_the_models_give():
+    done = subprocess.run([sys.executable, ROOT / "docs" / "make.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
