@@ -8,10 +8,11 @@ from vitrail.kernels.attention import fused_attention, plain_attention
 
 @pytest.mark.parametrize("with_mask", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
-def test_fused_equals_plain_with_gradients(with_bias, with_mask):
+@pytest.mark.parametrize("value_width", [4, 3])
+def test_fused_equals_plain_with_gradients(with_bias, with_mask, value_width):
     generator = torch.Generator().manual_seed(0)
     draw = lambda *shape: torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)  # noqa: E731
-    q, k, v = draw(6, 2, 5, 4), draw(6, 2, 5, 4), draw(6, 2, 5, 3)
+    q, k, v = draw(6, 2, 5, 4), draw(6, 2, 5, 4), draw(6, 2, 5, value_width)
     bias = draw(2, 5, 5) if with_bias else None
     mask = (torch.rand(3, 5, 5, generator=generator) < 0.5) | torch.eye(5, dtype=torch.bool) if with_mask else None
     inputs = [q, k, v] + ([bias] if with_bias else [])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,9 @@ def join(x: Tensor, interleaved: bool = False) -> Tensor:
     return x.permute(0, *order, -1).reshape(x.shape[0], *shape, x.shape[-1])
 
 
+Mix = Callable[[Tensor, Tensor | None], Tensor | tuple[Tensor, ...]]
+
+
 class Axis(NamedTuple):
     """How one axis of `length` positions is laid into windows: pad, roll, cut into `tokens` each."""
 
@@ -66,7 +69,7 @@ class Windows:
         interleaved: Every G-th token shares a window, instead of neighbours.
         shift: Positions by which the windows are moved, one number an axis in [0, M); None is no shift.
         padding: A grid that is no multiple of its windows is padded at the end of each axis. "seen": padding takes
-            part as the releases for dense tasks leave it (zeros, or `fill`). "masked": nobody meets it, and a window
+            part as the releases for dense tasks leave it (zeros). "masked": nobody meets it, and a window
             larger than the grid is global attention.
         wrap: A shift rolls the grid, and what was rolled round is masked from the rest (Swin's cyclic shift). False:
             the grid is padded by M - shift in front instead, one window more on each shifted axis; with
@@ -125,29 +128,33 @@ class Windows:
         label = label.flatten(len(axes) + 1).flatten(0, len(axes))  # (G, N)
         return label[:, :, None] == label[:, None, :]
 
-    def apply(self, mix: Callable[[Tensor, Tensor | None], Tensor], x: Tensor, fill: Tensor | None = None) -> Tensor:
+    def apply(self, mix: Mix, x: Tensor) -> Any:
         """Pad, roll, cut, mix, join, roll back, crop: (B, *S, C) -> (B, *S, C').
 
         Args:
-            mix: Given tokens (B·G, N, C), batch slowest, and the mask (G, N, N) or None, returns (B·G, N, C').
-            x: Any S.
-            fill: What a padding token holds, (C,); zeros if None. It lets a projection stand before the windows and
-                padding still have the bias as its key and value.
+            mix: Given tokens (B·G, N, C), batch slowest, and the mask (G, N, N) or None, returns (B·G, N, C'), or a
+                tuple of several such: then a tuple of several grids comes back.
+            x: Any S. Padding holds zeros, so that after a linear projection it holds the bias.
         """
         axes = self.axes(x.shape[1:-1])
         n, batch = len(axes), x.shape[0]
         mask = self.mask(x.shape[1:-1], x.device)
         if any(a.front or a.back for a in axes):
-            x = _pad(x, axes, fill)
-        dims = tuple(range(1, n + 1))
+            x = F.pad(x, _edges(axes, 1))
         if any(a.roll for a in axes):
-            x = torch.roll(x, tuple(-a.roll for a in axes), dims)
+            x = torch.roll(x, tuple(-a.roll for a in axes), tuple(range(1, n + 1)))
         x = cut(x, tuple(a.tokens for a in axes), self.interleaved)
-        x = mix(x.flatten(n + 1, -2).flatten(0, n), mask)
+        mixed = mix(x.flatten(n + 1, -2).flatten(0, n), mask)
+        if isinstance(mixed, tuple):
+            return tuple(self._back(y, axes, batch) for y in mixed)
+        return self._back(mixed, axes, batch)
+
+    def _back(self, x: Tensor, axes: list[Axis], batch: int) -> Tensor:
+        """(B·G, N, C) -> (B, *S, C)."""
         x = x.reshape(batch, *(a.windows for a in axes), *(a.tokens for a in axes), x.shape[-1])
         x = join(x, self.interleaved)
         if any(a.roll for a in axes):
-            x = torch.roll(x, tuple(a.roll for a in axes), dims)
+            x = torch.roll(x, tuple(a.roll for a in axes), tuple(range(1, len(axes) + 1)))
         if any(a.front or a.back for a in axes):
             x = F.pad(x, _edges(axes, -1))
         return x
@@ -166,11 +173,3 @@ def membership(windows: Windows, shape: tuple[int, ...]) -> Tensor:
 def _edges(axes: list[Axis], sign: int) -> list[int]:
     """What `F.pad` wants for a channels-last grid: no channels, then the last axis first."""
     return [0, 0, *(sign * edge for a in reversed(axes) for edge in (a.front, a.back))]
-
-
-def _pad(x: Tensor, axes: list[Axis], fill: Tensor | None) -> Tensor:
-    padded = F.pad(x, _edges(axes, 1))
-    if fill is None:
-        return padded
-    inside = F.pad(x.new_ones((1, *x.shape[1:-1], 1), dtype=torch.bool), _edges(axes, 1))
-    return torch.where(inside, padded, fill.to(x.dtype))

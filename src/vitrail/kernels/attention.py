@@ -33,7 +33,12 @@ def plain_attention(
 def fused_attention(
     q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Tensor | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """`plain_attention` through scaled_dot_product_attention at rank 4, which reaches the fused kernels."""
+    """`plain_attention` through scaled_dot_product_attention at rank 4, which reaches the fused kernels.
+
+    They want D = E; for other widths it would fall back to a slower form of the plain path, so that is taken instead.
+    """
+    if q.shape[-1] != v.shape[-1]:
+        return plain_attention(q, k, v, scale, bias, mask)
     logits = None if bias is None else bias[None]
     if mask is not None:
         apart = ~mask[:, None]

@@ -32,8 +32,8 @@ class WindowAttention(nn.Module):
         local_kernel: Its kernel. The paper leaves it open; 3 in the release.
     Source: Swin (arXiv 2103.14030) eq. 4 with block windows; Iwin (arXiv 2507.18405) eq. 7 with interleaved ones;
         ScalableViT (arXiv 2203.10790) eq. 6 with `local="map"`, which its appendix A puts on other windows too.
-    Differs: padding stands after the projection where `local="map"` (it holds the bias, so values are the same), and
-        the output projection after the crop; LIM reads zeros, not the bias, outside the grid.
+    Differs: the output projection stands after the crop, and LIM reads zeros, not the bias of seen padding, outside
+        the grid (the release refuses sizes that need padding).
     Raises: ValueError if `heads` does not divide `dim`, or if `product` is off without a `bias`.
     """
 
@@ -66,12 +66,13 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.lim is None:
-            return self.proj(self.windows.apply(lambda tokens, mask: self.attend(self.qkv(tokens), mask), x))
-        qkv = self.qkv(x)
-        return self.proj(self.windows.apply(self.attend, qkv, fill=self.qkv.bias) + self.lim(qkv[..., -x.shape[-1] :]))
+            return self.proj(self.windows.apply(lambda tokens, mask: self.attend(tokens, mask)[0], x))
+        y, v = self.windows.apply(self.attend, x)
+        return self.proj(y + self.lim(v))
 
-    def attend(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
-        """(P, N, 3C), or (P, N, C) values alone without the product, -> (P, N, C)."""
+    def attend(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(P, N, C) -> what attention gives, and the values, (P, N, C) each."""
+        qkv = self.qkv(x)
         bias = None if self.bias is None else self.bias()
         if self.product:
             q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (P, h, N, D) each
@@ -79,8 +80,8 @@ class WindowAttention(nn.Module):
         else:
             v = qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             y = _bias_attention(v, bias, mask)
-        y = y.transpose(1, 2).flatten(2)
-        return y if self.lem is None else y + self._inside(qkv[..., -y.shape[-1] :])
+        y, values = y.transpose(1, 2).flatten(2), qkv[..., -x.shape[-1] :]
+        return (y if self.lem is None else y + self._inside(values)), values
 
     def _inside(self, v: Tensor) -> Tensor:
         """LEM: (P, N, C) values convolved inside each window, zeros at its borders."""
