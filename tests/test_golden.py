@@ -256,6 +256,8 @@ def test_the_folder_has_cases() -> None:
 
 def test_the_generator_agrees_with_the_reference() -> None:
     path = FOLDER / "rng_check.json"
+    if not path.exists():
+        pytest.skip(f"{FOLDER} has no rng_check.json")
     for key, check in json.loads(path.read_text()).items():
         values = drawn(key, check["shape"]).flatten()
         assert values[:4].tolist() == pytest.approx(check["first"], rel=1e-15)

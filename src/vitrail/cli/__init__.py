@@ -1,0 +1,1 @@
+"""The command: reads what was typed, and only then imports what does the work."""

@@ -1,0 +1,43 @@
+"""`vitrail`: the groups of commands put together, and every user's error in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from vitrail.cli import demo, models, train, use
+from vitrail.errors import InputError
+
+app = typer.Typer(
+    name="vitrail",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Hierarchical vision transformers whose attention lives in windows: Iwin, Swin, ScalableViT.",
+)
+app.command("models")(models.models)
+app.command("info")(models.info)
+app.command("train")(train.train)
+app.command("eval")(use.evaluate)
+app.command("predict")(use.predict)
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """The entry point. Exits with 2 after an error the user can put right; VITRAIL_DEBUG=1 shows its traceback."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: busy cores then hurt less
+    try:
+        app()
+    except (InputError, OSError) as error:
+        if os.environ.get("VITRAIL_DEBUG"):
+            raise
+        reason = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.filename else str(error)
+        print("error:", " ".join(reason.split()), file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

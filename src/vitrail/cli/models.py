@@ -1,0 +1,95 @@
+"""`vitrail models` and `vitrail info`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def models(
+    pattern: Annotated[
+        str | None, typer.Argument(help="Shell pattern, such as 'dense_*'; by default the classifiers.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models and what each costs at 224 x 224."""
+    from vitrail.cli import read
+    from vitrail.errors import InputError, nearest
+    from vitrail.models.catalogue import describe, list_models
+    from vitrail.train.record import track
+
+    names = list_models(pattern) if pattern else [name for name in list_models() if not name.startswith("dense_")]
+    if not names:
+        raise InputError(f"No model matches {pattern!r}.{nearest(pattern or '', list_models())}")
+    rows = [describe(name) for name in track(names, len(names), "building")]
+    if as_json:
+        return read.show_json([{key: row[key] for key in ("name", "parameters", "multiply_adds")} for row in rows])
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", box=None)
+    for title in ("parameters", "multiply-adds at 224"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(row["name"], f"{row['parameters']:,}", f"{row['multiply_adds'] / 1e9:.3f} G")
+    console = Console(highlight=False)
+    console.print(table)
+    if not pattern:
+        console.print("\nEach has its backbone for dense tasks: vitrail models 'dense_*'")
+
+
+def info(
+    name: Annotated[str, typer.Argument(help="A model, as `vitrail models` lists them.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Fields of its spec, such as window=8.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="HxW in pixels.")] = "224x224",
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show what a model costs, stage by stage."""
+    from vitrail.cli import read
+    from vitrail.models.catalogue import describe
+    from vitrail.recipes.overrides import read_pairs
+
+    document = describe(name, read.size(size), classes, **read_pairs(overrides or []))
+    if as_json:
+        return read.show_json(document)
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    height, width = document["size"]
+    console.print(
+        f"{name} at {height} x {width}: {document['parameters']:,} parameters, "
+        f"{document['multiply_adds']:,} multiply-adds for a picture"
+    )
+    table = Table("stage", "stride", "channels", "map", "blocks", "heads", box=None)
+    table.add_column("mixers", min_width=max(len(mixer) for stage in document["stages"] for mixer in stage["mixers"]))
+    for title in ("windows", "shifts"):
+        table.add_column(title)
+    rows = zip(document["stages"], document["strides"], document["channels"], strict=True)
+    for number, (stage, stride, channels) in enumerate(rows, start=1):
+        table.add_row(
+            str(number),
+            str(stride),
+            str(channels),
+            _text(stage["map"]),
+            str(stage["blocks"]),
+            _text(stage["heads"]),
+            ", ".join(stage["mixers"]),
+            _many(stage["windows"]),
+            _many(stage["shifts"]),
+        )
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _many(values: list[Any]) -> str:
+    return ", ".join(map(_text, values))

@@ -1,0 +1,56 @@
+"""`vitrail train`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, a .py file with one recipe function, or a run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FIELD.SUB=VALUE]...", help="Such as epochs=30 or model.name=swin_nano."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Class folders, or `digits`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default a new one under runs/.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in its folder.")] = False,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures.")] = None,
+) -> None:
+    """Train a model as a recipe says.
+
+    Started by torchrun, it trains with all the processes that torchrun starts.
+    """
+    from dataclasses import replace
+
+    from vitrail.recipes import find, sources
+    from vitrail.recipes.overrides import apply
+
+    chosen = apply(find.find(recipe), overrides or [])
+    if data:
+        chosen = replace(chosen, data=sources.named(data, chosen.data))
+    if out is None:
+        out = Path(recipe) if resume and Path(recipe).is_dir() else _free(f"{Path(recipe).stem}-{chosen.model.name}")
+
+    from vitrail.recipes import run
+
+    run.train(chosen, out, device, resume, workers)
+    if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
+        return
+    typer.echo(
+        f"{out}: the trained model, its numbers and its pictures\n"
+        f"  vitrail predict {out} PICTURE...\n  vitrail eval {out}"
+    )
+
+
+def _free(name: str) -> Path:
+    """The first of runs/NAME, runs/NAME-2, ... that is not there."""
+    path, number = Path("runs", name), 1
+    while path.exists():
+        number += 1
+        path = Path("runs", f"{name}-{number}")
+    return path

@@ -1,0 +1,108 @@
+"""Class folders: `root/train/CLASS/picture` and `root/val/CLASS/picture`, or `root/CLASS/picture` split by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vitrail.data import images
+from vitrail.data.sample import Sample
+from vitrail.errors import InputError, nearest
+
+
+class ClassFolders:
+    """Files with their classes, decoded when asked for."""
+
+    def __init__(self, files: Sequence[tuple[str, int]], classes: tuple[str, ...]) -> None:
+        self.files, self.classes = tuple(files), classes
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Sample:
+        path, target = self.files[index]
+        return Sample(images.read(path), target, path)
+
+
+def open_split(root: str | Path, held_out: float = 0.2, seed: int = 0) -> tuple[ClassFolders, ClassFolders]:
+    """The training and the held-out pictures under `root`.
+
+    Where `root` holds `train` and `val`, those; else the pictures of every class folder, parted by the hash of
+    (seed, path under root): the same picture falls on the same side on every machine.
+
+    Args:
+        held_out: Share of each class that is held out, 0 to 1; at least one picture of a class that has two.
+            Where `val` exists it has no say.
+    Raises: InputError for a missing folder, a class without pictures, or a class in `val` that `train` lacks.
+    """
+    root = _folder(root)
+    if (root / "train").is_dir():
+        if not (root / "val").is_dir():
+            raise InputError(f"{root} holds train/ but no val/ beside it.")
+        training = read_classes(root / "train")
+        return training, read_classes(root / "val", training.classes)
+    everything = read_classes(root)
+    parts: tuple[list[tuple[str, int]], list[tuple[str, int]]] = ([], [])
+    for target in range(len(everything.classes)):
+        files = [file for file in everything.files if file[1] == target]
+        ranked = sorted(files, key=lambda file: _hash(seed, Path(file[0]).relative_to(root)))
+        count = min(max(round(held_out * len(files)), 1), len(files) - 1)
+        parts[1].extend(sorted(ranked[:count]))
+        parts[0].extend(sorted(ranked[count:]))
+    return ClassFolders(parts[0], everything.classes), ClassFolders(parts[1], everything.classes)
+
+
+def open_held_out(root: str | Path, classes: tuple[str, ...]) -> ClassFolders:
+    """The pictures a model with these classes is measured on: `root/val` where it exists, else all of `root`."""
+    root = _folder(root)
+    return read_classes(root / "val" if (root / "val").is_dir() else root, classes)
+
+
+def read_classes(root: str | Path, classes: tuple[str, ...] | None = None) -> ClassFolders:
+    """One class per folder of `root`, its pictures at any depth inside.
+
+    Args:
+        classes: Fixes the indices; a folder may then be missing, but a folder of another name is an error.
+    """
+    root = _folder(root)
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise InputError(f"{root} holds no class folders; wanted {root}/CLASS/picture.jpg.")
+    names = classes or tuple(folder.name for folder in folders)
+    files: list[tuple[str, int]] = []
+    for folder in folders:
+        if folder.name not in names:
+            raise InputError(
+                f"{folder}: {folder.name!r} is none of the {len(names)} classes." + nearest(folder.name, names)
+            )
+        found = picture_files(folder)
+        if not found:
+            raise InputError(f"{folder}: a class without a picture ({', '.join(images.SUFFIXES)}).")
+        files += [(str(path), names.index(folder.name)) for path in found]
+    return ClassFolders(files, names)
+
+
+def picture_files(folder: str | Path) -> list[Path]:
+    """Every picture file at any depth under a folder, by suffix, in order; hidden ones left out."""
+    found = []
+    for place, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        found += [
+            Path(place, name)
+            for name in sorted(names)
+            if not name.startswith(".") and name.lower().endswith(images.SUFFIXES)
+        ]
+    return found
+
+
+def _folder(root: str | Path) -> Path:
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: " + ("is a file, wanted a folder." if root.exists() else "no such folder."))
+    return root
+
+
+def _hash(seed: int, path: Path) -> bytes:
+    return hashlib.blake2b(f"{seed}:{path.as_posix()}".encode()).digest()

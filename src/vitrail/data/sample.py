@@ -1,0 +1,55 @@
+"""The nouns of the room: one labelled picture, a collection of them, and a batch ready for a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture before any transform: RGB, with the index of its class and the name an error would call it."""
+
+    image: Image.Image
+    target: int
+    name: str
+
+
+class Pictures(Protocol):
+    """A collection of samples whose targets index `classes`. The same index gives the same sample, always."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a task receives.
+
+    images: (B, 3, H, W) float32, normalised.
+    target: (B,) int64 class indices; or (B, K) shares of the classes, adding to 1, after mixing.
+    names: B names, for errors and captions.
+    """
+
+    images: Tensor
+    target: Tensor
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device; the copy does not wait where the memory is pinned."""
+        return Batch(self.images.to(device, non_blocking=True), self.target.to(device, non_blocking=True), self.names)
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory; the loader calls it where an accelerator follows."""
+        return Batch(self.images.pin_memory(), self.target.pin_memory(), self.names)

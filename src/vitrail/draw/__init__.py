@@ -1,0 +1,1 @@
+"""Pictures of numbers and of pictures; each function writes one PNG."""

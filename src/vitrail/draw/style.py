@@ -1,0 +1,35 @@
+"""One look for every picture: a figure without global state, a few quiet colours, and saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK, PALE, RIGHT, WRONG = "#2b2d33", "#d9dce2", "#2a8f5d", "#c8402f"
+COLOURS = ("#2563a8", "#d9822b", "#2a8f5d", "#8b4fb0", "#c8402f", "#6b7280", "#0f8b99", "#b3922b")
+
+
+def figure(width: float, height: float, title: str = "") -> Figure:
+    """An empty figure, sizes in inches, with its title at the top left."""
+    drawing = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(drawing)
+    if title:
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    return drawing
+
+
+def quiet(axes: Axes, title: str = "") -> None:
+    """Axes without a frame, with faint lines behind the data and a small title at their left."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
+    axes.tick_params(colors=INK, labelsize=8.5, length=0)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+
+
+def save(drawing: Figure, path: str | Path) -> None:
+    drawing.savefig(path, dpi=150, format="png")

@@ -1,0 +1,1 @@
+"""What is measured: update and compute, with states that add up over processes."""

@@ -1,0 +1,58 @@
+"""Classification counted: whole numbers that add up over batches and processes, so the order never matters.
+
+B samples of a batch, K classes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Scored(Protocol):
+    """A prediction with one score per class."""
+
+    @property
+    def scores(self) -> Tensor: ...
+
+
+class Counts:
+    """Top-1, top-5, accuracy per class and the confusion matrix, from two tables of counts.
+
+    confusion: (K, K) int64; row: the true class, column: the class with the highest score.
+    in_top5: (K,) int64; samples of each class whose true class is among the five highest scores.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
+        self.in_top5 = torch.zeros(classes, dtype=torch.int64)
+
+    def update(self, prediction: Scored, target: Tensor) -> None:
+        """Counts a batch: scores (B, K), target (B,) class indices."""
+        scores, target = prediction.scores.detach().cpu(), target.cpu()
+        classes = len(self.in_top5)
+        best = scores.topk(min(5, classes), dim=1).indices  # (B, 5), the highest first
+        pairs = target * classes + best[:, 0]
+        self.confusion += pairs.bincount(minlength=classes * classes).view(classes, classes)
+        self.in_top5 += target[(best == target[:, None]).any(1)].bincount(minlength=classes)
+
+    def sums(self) -> tuple[Tensor, ...]:
+        """The states; added up in place over processes they describe all samples."""
+        return self.confusion, self.in_top5
+
+    def compute(self) -> dict[str, float]:
+        """Shares in [0, 1] of all samples counted: "top1", and "top5" where there are more than five classes.
+
+        Both are NaN before the first sample.
+        """
+        count = self.confusion.sum()
+        result = {"top1": float(self.confusion.trace() / count)}
+        if len(self.in_top5) > 5:
+            result["top5"] = float(self.in_top5.sum() / count)
+        return result
+
+    def per_class(self) -> Tensor:
+        """(K,) top-1 of the samples of each class, in [0, 1]; NaN for a class that had none."""
+        return self.confusion.diagonal() / self.confusion.sum(1)

@@ -1,0 +1,71 @@
+"""From what was written on the command line to a recipe."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vitrail.errors import InputError, nearest
+from vitrail.recipes.demo import demo
+from vitrail.recipes.finetune import finetune
+from vitrail.recipes.imagenet import iwin_tiny_in1k, scalablevit_small_in1k, swin_tiny_in1k
+from vitrail.recipes.recipe import Recipe, from_json, one_line
+
+RECIPES = {
+    function.__name__: function for function in (demo, finetune, iwin_tiny_in1k, swin_tiny_in1k, scalablevit_small_in1k)
+}
+
+
+def find(text: str) -> Recipe:
+    """The recipe of a name, of a `.py` file with one recipe function, or of a run: its folder or its recipe.json.
+
+    Raises: InputError where there is none.
+    """
+    path = Path(text)
+    if text in RECIPES:
+        return RECIPES[text]()
+    if path.suffix == ".py":
+        return _from_python(path)
+    if path.is_dir() or path.suffix == ".json":
+        return of_run(path)
+    raise InputError(f"{text!r} is no recipe, .py file or run. Recipes: {', '.join(RECIPES)}." + nearest(text, RECIPES))
+
+
+def of_run(path: Path) -> Recipe:
+    """The resolved recipe of a run: its folder, or the file itself."""
+    path = path if path.suffix == ".json" else path / "recipe.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a run's folder holds it.")
+    return from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def _from_python(path: Path) -> Recipe:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    spec = importlib.util.spec_from_file_location("vitrail_recipe", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        functions = [
+            thing
+            for name, thing in vars(module).items()
+            if inspect.isfunction(thing) and thing.__module__ == spec.name and not name.startswith("_")
+        ]
+        if len(functions) != 1:
+            raise InputError(
+                f"{path}: wanted one function that returns a Recipe, found {len(functions)}; "
+                "a name beginning with _ is not counted."
+            )
+        recipe = functions[0]()
+    except ValidationError as error:
+        raise InputError(f"{path}: {one_line(error)}") from error
+    except (ImportError, SyntaxError, TypeError, NameError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"{path}: {functions[0].__name__} returned {type(recipe).__name__}, wanted a Recipe.")
+    return recipe

@@ -1,0 +1,160 @@
+"""Recipes are checked, written, read back and overridden; each that we ship can be built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from vitrail.data.settings import Augment
+from vitrail.errors import InputError
+from vitrail.models.catalogue import create_model
+from vitrail.recipes import find, run
+from vitrail.recipes.demo import MODELS, side_by_side
+from vitrail.recipes.overrides import apply, read_pairs, read_value
+from vitrail.recipes.recipe import SGD, AdamW, Cosine, Folder, Model, Recipe, from_json, to_json
+
+RECIPES = {name: function() for name, function in find.RECIPES.items()} | side_by_side()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_we_ship_is_read_back_and_can_be_built(name: str) -> None:
+    recipe = RECIPES[name]
+    assert from_json(to_json(recipe)) == recipe
+    with torch.device("meta"):
+        assert create_model(recipe.model.name, 10, recipe.model.size, **recipe.model.overrides).num_classes == 10
+
+
+@pytest.mark.parametrize("name", find.RECIPES)
+def test_a_recipes_docstring_gives_its_command(name: str) -> None:
+    assert f"Command: vitrail train {name}" in (find.RECIPES[name].__doc__ or "")
+
+
+def test_the_imagenet_settings_are_the_releases() -> None:
+    recipe = find.find("iwin_tiny_in1k")
+    assert (recipe.epochs, recipe.batch, recipe.smoothing, recipe.clip) == (300, 1024, 0.1, 5.0)
+    assert recipe.optimizer == AdamW(lr=5e-4 * 1024 / 512, weight_decay=0.05)
+    assert recipe.schedule == Cosine(warmup=20, start=5e-7 * 2, end=5e-6 * 2)
+    assert (recipe.augment.mixup, recipe.augment.cutmix, recipe.augment.erase) == (0.8, 1.0, 0.25)
+    assert find.find("scalablevit_small_in1k").schedule == Cosine(warmup=5, start=1e-6, end=1e-5)
+    assert {RECIPES[f"{name}_in1k"].model.overrides["drop_path"] for name in ("iwin_tiny", "swin_tiny")} == {0.2}
+
+
+def test_models_of_the_demo_are_trained_alike() -> None:
+    recipes = side_by_side()
+    assert tuple(recipes) == MODELS
+    assert len({to_json(replace(r, model=replace(r.model, name="x"))) for r in recipes.values()}) == 1
+
+
+def test_a_misspelt_field_or_a_wrong_type_fails_at_once() -> None:
+    with pytest.raises(ValidationError, match="unexpected"):
+        Recipe(model=Model("iwin_nano"), data=Folder(), epohcs=3)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match="valid number"):
+        AdamW(lr="fast")  # type: ignore[arg-type]
+
+
+BASE = Recipe(model=Model("iwin_nano"), data=Folder(), augment=Augment(crop=(0.1, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [
+        ("optimizer.lr=1e-4", replace(BASE, optimizer=AdamW(lr=1e-4))),
+        ("epochs=3", replace(BASE, epochs=3)),
+        ("model.name=swin_tiny", replace(BASE, model=Model("swin_tiny"))),
+        ("model.size=96", replace(BASE, model=Model("iwin_nano", (96, 96)))),
+        ("model.size=96x128", replace(BASE, model=Model("iwin_nano", (96, 128)))),
+        ("model.overrides.window=(4, 2)", replace(BASE, model=Model("iwin_nano", overrides={"window": (4, 2)}))),
+        ("model.overrides.drop_path=0.3", replace(BASE, model=Model("iwin_nano", overrides={"drop_path": 0.3}))),
+        ("augment.crop=none", replace(BASE, augment=Augment())),
+        ("clip=1", replace(BASE, clip=1.0)),
+        ("data.path=2024", replace(BASE, data=Folder("2024"))),
+        ("precision=bfloat16", replace(BASE, precision="bfloat16")),
+    ],
+)
+def test_an_override_is_read_by_its_fields_type(override: str, wanted: Recipe) -> None:
+    assert apply(BASE, [override]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lrr=1", r"optimizer has no field 'lrr'. Nearest: lr"),
+        ("optimzer.lr=1", r"a recipe has no field 'optimzer'. Nearest: optimizer"),
+        ("optimizer.lr=fast", r"optimizer.lr: .*number; got 'fast'"),
+        ("epochs=2.5", r"epochs: .*integer; got 2.5"),
+        ("epochs=0", r"epochs: .*greater than 0"),
+        ("precision=fp8", r"precision: .*'bfloat16'; got 'fp8'"),
+        ("augment.crop=wide", r"augment.crop: .*got 'wide'"),
+        ("model=swin_tiny", r"model has fields of its own: name, size, overrides"),
+        ("seed.x=1", r"seed has no field 'x'"),
+        ("epochs", r"'epochs' is not of the form"),
+    ],
+)
+def test_a_wrong_override_is_one_line(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        apply(BASE, [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_values_are_read_as_python_would() -> None:
+    texts = {"8": 8, "1e-3": 1e-3, "(7, 7)": (7, 7), "38x384": (38, 384), "true": True, "None": None, "reach": "reach"}
+    assert {text: read_value(text) for text in texts} == texts
+    assert read_pairs(["window=8", "structure=S3"]) == {"window": 8, "structure": "S3"}
+
+
+def test_reading_back_refuses_what_is_not_a_recipe() -> None:
+    with pytest.raises(InputError, match=r"run.json: optimizer.momentum"):
+        from_json(to_json(BASE).replace('"eps"', '"momentum"'), "run.json")
+    with pytest.raises(InputError, match=r"run.json"):
+        from_json("{", "run.json")
+    sgd = replace(BASE, optimizer=SGD(lr=0.5))
+    assert from_json(to_json(sgd)).optimizer == SGD(lr=0.5)
+
+
+def test_a_recipe_is_found_by_name_file_and_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(to_json(BASE))
+    assert find.find(str(tmp_path)) == find.find(str(tmp_path / "recipe.json")) == BASE
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from dataclasses import replace\nfrom vitrail.recipes.demo import demo\n\n"
+        "def _base():\n    return demo()\n\ndef mine():\n    return replace(_base(), epochs=2)\n"
+    )
+    assert find.find(str(mine)) == replace(find.find("demo"), epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def a(): ...\ndef b(): ...", "found 2"),
+        ("def a():\n    return 3", "a returned int"),
+        ("def a(:", "invalid syntax"),
+        ("from vitrail.recipes.recipe import Model\ndef a():\n    return Model(nam='x')", "nam"),
+        ("import nothing_of_that_name\ndef a(): ...", "nothing_of_that_name"),
+    ],
+)
+def test_a_python_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        find.find(str(tmp_path / "bad.py"))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_nowhere_suggests_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no recipe, .*Nearest: demo"):
+        find.find("demoo")
+    for name in ("none.py", "none.json"):
+        with pytest.raises(InputError, match="no such file"):
+            find.find(str(tmp_path / name))
+
+
+def test_importing_recipes_imports_no_torch() -> None:
+    code = "import sys, vitrail.recipes.find, vitrail.recipes.overrides; print('torch' in sys.modules)"
+    source = str(Path(run.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": source})
+    assert done.stdout.strip() == "False", done.stderr
