@@ -2,7 +2,8 @@
 
     python benchmarks/throughput.py --batch 1 16 --dtype float32 bfloat16 --json throughput.json
 
-Repeats are interleaved: in each round every model is timed once, so that a machine that slows down slows all of them.
+Repeats are interleaved: in each round every model is timed once, in an order drawn anew, so that a machine that slows
+down slows all of them.
 Printed: the median over the rounds, its spread (the middle half of the rounds), and the ratio to timm's Swin-T, also as
 the median of the rounds' own ratios. Weights are random; a picture is 224 x 224.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -73,9 +75,10 @@ def measure(batch: int, dtype: torch.dtype, device: str, rounds: int, least: flo
     forwards = {name: max(1, round(least / seconds(net, x, 2))) for name, net in networks.items()}  # also warms up
     times: dict[str, list[float]] = {name: [] for name in networks}
     task = progress.add_task(f"batch {batch}, {str(dtype).removeprefix('torch.')}", total=rounds * len(networks))
+    order = random.Random(0)
     for _ in range(rounds):
-        for name, network in networks.items():
-            times[name].append(seconds(network, x, forwards[name]))
+        for name in order.sample(list(networks), len(networks)):
+            times[name].append(seconds(networks[name], x, forwards[name]))
             progress.advance(task)
     rows = []
     for name, measured in times.items():

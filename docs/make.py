@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import vitrail
-from vitrail.draw.windows import draw_windows
-from vitrail.geometry.windows import Windows, membership
 from vitrail.insight.figures import FIGURES, Figure
+from vitrail.recipes.show import draw_kinds
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -75,14 +74,8 @@ def pages() -> dict[Path, str]:
 
 def pictures() -> None:
     """docs/pictures: windows of one 8 x 8 grid, 4 x 4 tokens each."""
-    kinds = {
-        "block": Windows((4, 4)),
-        "shifted": Windows((4, 4), shift=(2, 2), padding="masked", wrap=False),
-        "interleaved": Windows((4, 4), interleaved=True),
-    }
     (DOCS / "pictures").mkdir(exist_ok=True)
-    members = {kind: membership(windows, (8, 8)).numpy() for kind, windows in kinds.items()}
-    draw_windows(DOCS / "pictures" / "windows.png", members)
+    draw_kinds(DOCS / "pictures" / "windows.png")
 
 
 def main() -> None:

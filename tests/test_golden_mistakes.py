@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import test_golden as golden
-from vitrail.layers import merge, mlp
+from vitrail.layers import merge
 from vitrail.mixers import DepthwiseConv, Sum, WindowAttention
 from vitrail.models.assemble import Network
 from vitrail.weights import load_weights
@@ -58,7 +58,7 @@ def swapped_q_and_k(model: Network, monkeypatch) -> None:
 
 
 def tanh_gelu(model: Network, monkeypatch) -> None:
-    monkeypatch.setattr(mlp.F, "gelu", lambda x, approximate="none", gelu=F.gelu: gelu(x, approximate="tanh"))
+    monkeypatch.setattr(F, "gelu", lambda x, approximate="none", gelu=F.gelu: gelu(x, approximate="tanh"))
 
 
 def small_eps(model: Network, monkeypatch) -> None:

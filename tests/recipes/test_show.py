@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vitrail.geometry.windows import Windows
 from vitrail.recipes import show, use
 from vitrail.recipes.demo import MODELS, side_by_side
 
@@ -31,11 +30,11 @@ def test_the_demo_leaves_what_it_promises(tmp_path: Path, monkeypatch: pytest.Mo
     assert [file.name for file in files] == [f"{digit}.png" for digit in range(10)]
 
 
-def test_the_kinds_of_window_are_drawn_as_they_read() -> None:
-    block, shifted, interleaved = (
-        show._groups(kind, (4, 4)).tolist()
-        for kind in (Windows((2, 2)), Windows((2, 2), shift=(1, 1)), Windows((2, 2), interleaved=True))
-    )
+def test_the_kinds_of_window_are_drawn_as_they_read(monkeypatch, tmp_path) -> None:
+    drawn = {}
+    monkeypatch.setattr(show, "draw_windows", lambda path, members: drawn.update(members))
+    show.draw_kinds(tmp_path / "windows.png", side=4, window=2)
+    block, shifted, interleaved = (members.tolist() for members in drawn.values())
     assert block == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
     assert shifted == [[0, 1, 1, 2], [3, 4, 4, 5], [3, 4, 4, 5], [6, 7, 7, 8]]
     assert interleaved == [[0, 1, 0, 1], [2, 3, 2, 3], [0, 1, 0, 1], [2, 3, 2, 3]]

@@ -39,7 +39,8 @@ class ConvEmbed(nn.Module):
     def __init__(self, in_channels: int, dim: int, kernel: int, stride: int, eps: float):
         super().__init__()
         self.stride = stride
-        self.project = nn.Conv2d(in_channels, dim, kernel, stride, kernel // 2)
+        project = nn.Conv2d(in_channels, dim, kernel, stride, kernel // 2)
+        self.project = project.to(memory_format=torch.channels_last)
         self.norm = nn.LayerNorm(dim, eps)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitrail.layers.linear import Linear
+
 
 class ConvMerge(nn.Module):
     """Norm, then a 3x3 convolution of stride 2 that reads one zero row at the bottom, one zero column at the right."""
@@ -18,7 +20,7 @@ class ConvMerge(nn.Module):
     def __init__(self, dim_in: int, dim_out: int):
         super().__init__()
         self.norm = nn.LayerNorm(dim_in)
-        self.conv = nn.Conv2d(dim_in, dim_out, 3, 2)
+        self.conv = nn.Conv2d(dim_in, dim_out, 3, 2).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         return _maps(self.conv, _pad_end(self.norm(x), extra=1))
@@ -31,7 +33,7 @@ class DepthwiseMerge(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim_in)
         self.conv = nn.Conv2d(dim_in, dim_in, 3, 2, groups=dim_in)
-        self.reduce = nn.Linear(dim_in, dim_out)
+        self.reduce = Linear(dim_in, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.reduce(_maps(self.conv, _pad_end(self.norm(x), extra=1)))
@@ -46,7 +48,7 @@ class AverageMerge(nn.Module):
     def __init__(self, dim_in: int, dim_out: int):
         super().__init__()
         self.norm = nn.LayerNorm(dim_in)
-        self.reduce = nn.Linear(dim_in, dim_out)
+        self.reduce = Linear(dim_in, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         return _maps(lambda m: F.avg_pool2d(m, 2, ceil_mode=True), self.reduce(self.norm(x)))
@@ -61,7 +63,7 @@ class PatchMerge(nn.Module):
     def __init__(self, dim_in: int, dim_out: int):
         super().__init__()
         self.norm = nn.LayerNorm(4 * dim_in)
-        self.reduce = nn.Linear(4 * dim_in, dim_out, bias=False)
+        self.reduce = Linear(4 * dim_in, dim_out, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = _pad_end(x)

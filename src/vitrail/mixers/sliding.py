@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitrail.geometry.links import Links, near_links
+from vitrail.layers.linear import Linear
 from vitrail.mixers.heads import head_width
 
 
@@ -32,10 +33,10 @@ class SlidingAttention(nn.Module):
         self.heads = heads
         self.scale = head_width(dim, heads) ** -0.5
         self.size = size
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
         self.table = nn.Parameter(nn.init.trunc_normal_(torch.empty(prod(size), heads), std=0.02)) if bias else None
         self.no_decay = ("table",) if bias else ()
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)  # (B, *S, h, D) each

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vitrail.geometry.links import Links, all_links
 from vitrail.kernels.attention import fused_attention
+from vitrail.layers.linear import Linear, linear
 from vitrail.mixers.heads import head_width
 
 
@@ -34,16 +35,16 @@ class ScalableAttention(nn.Module):
         if reduction > 1:
             scaled = int(dim * ratio)
             head_width(scaled, heads, f"int({dim} · {ratio})")
-            self.q = nn.Linear(dim, scaled, bias=qkv_bias)
+            self.q = Linear(dim, scaled, bias=qkv_bias)
             self.reduce = nn.Conv2d(dim, dim, reduction, reduction, groups=dim)
             self.expand = nn.Conv2d(dim, scaled, 1)
             self.norm = nn.LayerNorm(scaled, 1e-5)
-            self.k = nn.Linear(scaled, scaled, bias=qkv_bias)
-            self.v = nn.Linear(scaled, dim, bias=qkv_bias)
+            self.k = Linear(scaled, scaled, bias=qkv_bias)
+            self.v = Linear(scaled, dim, bias=qkv_bias)
         else:
-            self.q = nn.Linear(dim, dim, bias=qkv_bias)
-            self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
+            self.q = Linear(dim, dim, bias=qkv_bias)
+            self.kv = Linear(dim, 2 * dim, bias=qkv_bias)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         q = self.q(x).flatten(1, 2)
@@ -62,8 +63,9 @@ class ScalableAttention(nn.Module):
         bottom, right = (-(-side // s) * s - side for side in x.shape[1:3])
         if bottom or right:
             x = F.pad(x, (0, 0, 0, right, 0, bottom))
-        x = self.expand(self.reduce(x.movedim(-1, 1))).movedim(1, -1)
-        return F.gelu(self.norm(x)).flatten(1, 2)
+        x = self.reduce(x.movedim(-1, 1)).movedim(1, -1).flatten(1, 2)
+        x = linear(x, self.expand.weight.flatten(1), self.expand.bias)  # a 1x1 convolution, on channels-last tokens
+        return F.gelu(self.norm(x))
 
     def links(self, size: tuple[int, ...]) -> Links:
         return all_links(size)

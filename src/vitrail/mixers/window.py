@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vitrail.geometry.links import Links, near_links, window_links
 from vitrail.geometry.windows import Windows
 from vitrail.kernels.attention import fused_attention
+from vitrail.layers.linear import Linear
 from vitrail.layers.relative import RelativeBias
 from vitrail.mixers.conv import DepthwiseConv
 from vitrail.mixers.heads import head_width
@@ -57,12 +58,12 @@ class WindowAttention(nn.Module):
         self.scale = head_width(dim, heads) ** -0.5
         self.windows = windows
         self.product = product
-        self.qkv = nn.Linear(dim, 3 * dim if product else dim, bias=qkv_bias)
+        self.qkv = Linear(dim, 3 * dim if product else dim, bias=qkv_bias)
         self.bias = RelativeBias(windows.size, heads) if bias else None
         axes = len(windows.size)
         self.lim = DepthwiseConv(dim, local_kernel, axes) if local == "map" else None
         self.lem = DepthwiseConv(dim, local_kernel, axes) if local == "window" else None
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.lim is None:

@@ -21,6 +21,7 @@ from vitrail.geometry.windows import Windows
 from vitrail.layers.drop_path import drop_path_rates
 from vitrail.layers.embed import ConvEmbed, ConvStem
 from vitrail.layers.init import init_conv_fan_out, init_linear
+from vitrail.layers.linear import Linear
 from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, ScalableAttention, WindowAttention
 from vitrail.models.assemble import Backbone, Classifier
@@ -116,8 +117,8 @@ def classifier(spec: ScalableViTSpec, size: Grid = (224, 224), num_classes: int 
     if num_classes and spec.head == "plain":
         head = nn.Linear(dim, num_classes)
     elif num_classes:
-        layers = (nn.Linear(dim, spec.hidden), nn.LayerNorm(spec.hidden, EPS), nn.GELU())
-        head = nn.Sequential(*layers, nn.Linear(spec.hidden, num_classes))
+        layers = (Linear(dim, spec.hidden), nn.LayerNorm(spec.hidden, EPS), nn.GELU())
+        head = nn.Sequential(*layers, Linear(spec.hidden, num_classes))
     return _init(Classifier(trunk, nn.LayerNorm(dim, EPS), head))
 
 

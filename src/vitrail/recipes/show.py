@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from vitrail.data.sample import Pictures
 from vitrail.draw.curves import draw_curves
 from vitrail.draw.windows import draw_windows
-from vitrail.geometry.windows import Windows
+from vitrail.geometry.windows import Windows, membership
 from vitrail.recipes import sources
 from vitrail.recipes.demo import MODELS, side_by_side
 from vitrail.recipes.run import train
@@ -43,25 +41,12 @@ def draw_kinds(path: Path, side: int = 8, window: int = 4) -> None:
     size, half = (window, window), (window // 2, window // 2)
     kinds = {
         "block: neighbours share a window": Windows(size),
-        "shifted: moved by half a window": Windows(size, shift=half),
+        "shifted: moved by half a window": Windows(
+            size, shift=half, wrap=False
+        ),  # what the border cuts is a window apart
         "interleaved: tokens at a stride": Windows(size, interleaved=True),
     }
-    draw_windows(path, {title: _groups(kind, (side, side)) for title, kind in kinds.items()})
-
-
-def _groups(windows: Windows, shape: tuple[int, int]) -> np.ndarray:
-    """For each position the number of the group whose members read each other, in the order of their first members.
-
-    A shifted window that the border cuts is several groups, so the mask is asked, not the window alone.
-    """
-
-    def first_met(tokens: Tensor, mask: Tensor | None) -> Tensor:
-        others = tokens.transpose(1, 2).expand(-1, tokens.shape[1], -1)
-        return (others if mask is None else others.masked_fill(~mask, shape[0] * shape[1])).amin(2, keepdim=True)
-
-    positions = torch.arange(shape[0] * shape[1]).view(1, *shape, 1)
-    first = windows.apply(first_met, positions)[0, ..., 0].numpy()
-    return np.unique(first, return_inverse=True)[1].reshape(shape)
+    draw_windows(path, {title: membership(kind, (side, side)).numpy() for title, kind in kinds.items()})
 
 
 def save_examples(folder: Path, pictures: Pictures) -> None:

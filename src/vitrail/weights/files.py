@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from vitrail.errors import InputError
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import create_model
 from vitrail.models.spec import to_dict
+from vitrail.train.files import replacing
 
 KEY = "vitrail"
 PICKLES = {".pth", ".pt", ".pkl", ".bin", ".ckpt"}
@@ -36,16 +36,8 @@ def save(path: str | Path, model: Network, **document: Any) -> None:
         **document,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata={KEY: json.dumps(said)})
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(serialize(tensors, metadata={KEY: json.dumps(said)}))
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
