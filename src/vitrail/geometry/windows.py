@@ -11,6 +11,7 @@ Sources: Swin (arXiv 2103.14030) for block and shifted windows, Iwin (arXiv 2507
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -22,10 +23,9 @@ from torch import Tensor
 
 def cut(x: Tensor, size: tuple[int, ...], interleaved: bool = False) -> Tensor:
     """(B, *S, C) -> (B, *G, *M, C) with M = `size`. Each axis of S must be a multiple of its M."""
-    n = len(size)
-    for axis in range(n, 0, -1):  # last axis first: earlier axes keep their place
-        g, m = x.shape[axis] // size[axis - 1], size[axis - 1]
-        x = x.unflatten(axis, (m, g) if interleaved else (g, m))
+    n, shape = len(size), x.shape
+    pairs = [(m, s // m) if interleaved else (s // m, m) for s, m in zip(shape[1:-1], size, strict=True)]
+    x = x.reshape(shape[0], *itertools.chain(*pairs), shape[-1])
     left, right = range(1, 2 * n, 2), range(2, 2 * n + 1, 2)
     windows, tokens = (right, left) if interleaved else (left, right)
     return x.permute(0, *windows, *tokens, -1)
@@ -112,7 +112,9 @@ class Windows:
 
         A slot is in place, wrapped round by the shift, or padding; two tokens meet when they agree on every axis.
         """
-        axes = self.axes(shape)
+        return self._mask(self.axes(shape), device)
+
+    def _mask(self, axes: list[Axis], device: torch.device | None) -> Tensor | None:
         hidden = self.padding == "masked" and any(a.front or a.back for a in axes)
         if not hidden and not any(a.roll for a in axes):
             return None
@@ -138,7 +140,7 @@ class Windows:
         """
         axes = self.axes(x.shape[1:-1])
         n, batch = len(axes), x.shape[0]
-        mask = self.mask(x.shape[1:-1], x.device)
+        mask = self._mask(axes, x.device)
         if any(a.front or a.back for a in axes):
             x = F.pad(x, _edges(axes, 1))
         if any(a.roll for a in axes):

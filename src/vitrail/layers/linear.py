@@ -40,12 +40,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -
 def _fuses(x: Tensor, weight: Tensor) -> bool:
     """Inference on a CPU in one type of number, and nobody records, traces or compiles."""
     return (
-        x.device.type == "cpu"
+        not torch.is_grad_enabled()
+        and x.is_cpu
         and x.dtype == weight.dtype
-        and x.dtype in (torch.bfloat16, torch.float32)
-        and not torch.is_grad_enabled()
+        and x.dtype in _FUSED
         and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
         and torch._C._len_torch_dispatch_stack() == 0
-        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled("cpu")
     )
+
+
+_FUSED = {torch.bfloat16, torch.float32} if torch.backends.mkldnn.is_available() else set()

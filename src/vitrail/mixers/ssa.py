@@ -53,7 +53,7 @@ class ScalableAttention(nn.Module):
             k, v = self.k(small), self.v(small)
         else:
             k, v = self.kv(x).flatten(1, 2).chunk(2, -1)
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
+        q, k, v = (t.reshape(*t.shape[:2], self.heads, -1).transpose(1, 2) for t in (q, k, v))
         y = fused_attention(q, k, v, self.scale).transpose(1, 2)
         return self.proj(y.reshape(x.shape))
 

@@ -76,7 +76,8 @@ class WindowAttention(nn.Module):
         qkv = self.qkv(x)
         bias = None if self.bias is None else self.bias()
         if self.product:
-            q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (P, h, N, D) each
+            split = qkv.view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            q, k, v = split.unbind()  # (P, h, N, D) each
             y = fused_attention(q, k, v, self.scale, bias, mask)
         else:
             v = qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2)
