@@ -67,6 +67,12 @@ def test_descriptions_are_plain_values():
     }
 
 
+def test_descriptions_say_what_interleaves_and_what_reach_chose():
+    row = vitrail.describe("iwin_nano", size=(64, 64), window="reach")
+    assert row["stages"][0]["mixers"] == ["WindowAttention (interleaved)", "DepthwiseConv"]
+    assert row["reach"].startswith("iwin_nano at 64x64, window='reach': 8x8 4x4 2x2 1x1 instead of 7x7 7x7 4x4 2x2")
+
+
 def test_multiply_adds_leave_the_model_as_it_was():
     from vitrail.count import multiply_adds
 

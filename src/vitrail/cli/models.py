@@ -65,26 +65,19 @@ def info(
     height, width = document["size"]
     console.print(
         f"{name} at {height} x {width}: {document['parameters']:,} parameters, "
-        f"{document['multiply_adds']:,} multiply-adds for a picture"
+        f"{document['multiply_adds']:,} multiply-adds for a picture",
+        soft_wrap=True,
     )
-    table = Table("stage", "stride", "channels", "map", "blocks", "heads", box=None)
-    table.add_column("mixers", min_width=max(len(mixer) for stage in document["stages"] for mixer in stage["mixers"]))
-    for title in ("windows", "shifts"):
-        table.add_column(title)
+    columns = ("stage", "stride", "channels", "map", "blocks", "heads", "windows", "shifts", "mixers")
+    table = Table(*columns, box=None, pad_edge=False)
     rows = zip(document["stages"], document["strides"], document["channels"], strict=True)
     for number, (stage, stride, channels) in enumerate(rows, start=1):
-        table.add_row(
-            str(number),
-            str(stride),
-            str(channels),
-            _text(stage["map"]),
-            str(stage["blocks"]),
-            _text(stage["heads"]),
-            ", ".join(stage["mixers"]),
-            _many(stage["windows"]),
-            _many(stage["shifts"]),
-        )
+        numbers = (number, stride, channels, _text(stage["map"]), stage["blocks"], stage["heads"])
+        mixers = "\n".join(stage["mixers"])
+        table.add_row(*map(str, numbers), _many(stage["windows"]), _many(stage["shifts"]), mixers)
     console.print(table)
+    if "reach" in document:
+        console.print(document["reach"], soft_wrap=True)
 
 
 def _text(value: Any) -> str:

@@ -82,7 +82,7 @@ def create_model(
         raise InputError(f"{name}: {error}") from None
     model.name, model.spec, model.size, model.num_classes = name, spec, grid, num_classes if row.classes else 0
     if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
-        print(_reach_line(model, row), file=sys.stderr)
+        print(_reach_line(model), file=sys.stderr)
     return model
 
 
@@ -97,6 +97,7 @@ def describe(
     with torch.device("meta"):
         model = create_model(name, num_classes, size, **overrides)
     in_channels = model.spec.in_channels
+    note = {"reach": _reach_line(model)} if model.spec.window == "reach" else {}
     return {
         "name": name,
         "size": list(model.size),
@@ -112,6 +113,7 @@ def describe(
             )
         ],
         "spec": to_dict(model.spec),
+        **note,
     }
 
 
@@ -150,7 +152,7 @@ def _size(size: int | tuple[int, int]) -> tuple[int, int]:
 def _stage(stage: nn.Module, grid: tuple[int, int], heads: int) -> dict[str, Any]:
     """A stage as plain values: each list without repeats, in the order of its blocks."""
     assert isinstance(stage, Stage)
-    mixers = [type(module).__name__ for module in stage.blocks.modules() if isinstance(module, Linked)]
+    mixers = [_label(module) for module in stage.blocks.modules() if isinstance(module, Linked)]
     windows = _windows(stage)
     plain = {"Block", "Residual", "Sum"}
     return {
@@ -163,8 +165,16 @@ def _stage(stage: nn.Module, grid: tuple[int, int], heads: int) -> dict[str, Any
     }
 
 
-def _reach_line(model: Network, row: Row) -> str:
+def _label(mixer: nn.Module) -> str:
+    """The name of a mixer's class, and whether its windows are interleaved."""
+    windows = getattr(mixer, "windows", None)
+    interleaved = isinstance(windows, Windows) and windows.interleaved
+    return type(mixer).__name__ + (" (interleaved)" if interleaved else "")
+
+
+def _reach_line(model: Network) -> str:
     """What `window="reach"` chose and costs, against the model's own windows at the same size."""
+    row = _row(model.name)
     shape = (1, model.spec.in_channels, *model.size)
     with torch.device("meta"):
         usual = override(model.spec, window=row.spec.window)
