@@ -50,13 +50,14 @@ def figures_page() -> str:
     parts = [
         "# The papers' figures beside ours",
         "Made by `docs/make.py` from `vitrail.insight.figures`; a test holds every row. Parameters are counted to the "
-        "last one. Multiply-adds are of one picture, in 10⁹, with both products of attention; *released* is the "
-        "released code measured the same way, *printed* what the paper's table shows (ScalableViT-B and -L leave the "
+        "last one. Multiply-adds are of one picture, in 10⁹, with both products of attention; *expected* is the "
+        "released code measured the same way, or what the described structure comes to where none was released, "
+        "*printed* what the paper's table shows (ScalableViT-B and -L leave the "
         'products of attention out; Iwin\'s "down: DWConv" counts a depthwise convolution as a dense one).',
     ]
     for table in dict.fromkeys(figure.table for figure in FIGURES):
         parts.append(f"## {table}")
-        head = "| row | ours is | parameters | released | printed, M | multiply-adds, G | released | printed |"
+        head = "| row | ours is | parameters | expected | printed, M | multiply-adds, G | expected | printed |"
         rows = [figure_row(figure) for figure in FIGURES if figure.table == table]
         parts.append("\n".join([head, "|---|---|--:|--:|--:|--:|--:|--:|", *rows]))
     return "\n\n".join(parts) + "\n"

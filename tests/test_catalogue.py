@@ -143,9 +143,11 @@ def case(request) -> tuple[nn.Module, torch.Tensor]:
 
 def test_gradients(case):
     module, x = case
-    module, x = module.double(), x.double()
+    module, x = module.double(), x.double().requires_grad_()
     y = flat(module(x))
     (y * torch.randn_like(y)).sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert x.grad.flatten(1).any(1).all()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from oracle import reads
+import test_catalogue
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,18 +49,21 @@ def test_links_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_mixer_of_the_contributing_page():
-    """Its code is what the page says: a mixer that would pass the catalogue test, in at most 20 lines of code."""
+def test_the_mixer_of_the_contributing_page(monkeypatch):
+    """Its code is what the page says: a mixer that passes the catalogue test, in at most 20 lines of code."""
     (code,) = blocks("CONTRIBUTING.md")
     names: dict = {}
     exec(compile(code, "CONTRIBUTING.md", "exec"), names)
-    mixer = names["Pooling"]()
-    for grid in ((4, 5), (5, 3)):
-        x = torch.randn(2, *grid, 8)
-        assert mixer(x).shape == x.shape
-        assert torch.equal(mixer.links(grid).dense(), reads(mixer, grid, 8))
-    compiled = torch.compile(mixer, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), mixer(x))
+    monkeypatch.setitem(test_catalogue.MIXERS, "pooling", lambda: names["Pooling"]())
+    for check in (
+        test_catalogue.test_gradients,
+        test_catalogue.test_samples_do_not_see_each_other,
+        test_catalogue.test_compiles_in_one_graph,
+        test_catalogue.test_bfloat16,
+    ):
+        check((names["Pooling"](), torch.randn(2, *test_catalogue.GRID, test_catalogue.C)))
+    test_catalogue.test_mixers_keep_any_shape("pooling")
+    test_catalogue.test_links_of_mixers_against_autograd("pooling")
     statements = re.sub(r'""".*?"""', "", code, flags=re.DOTALL)
     assert len([line for line in statements.splitlines() if line.strip()]) <= 20
 

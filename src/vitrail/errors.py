@@ -12,5 +12,5 @@ class InputError(ValueError):
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     """A phrase naming the entries of `names` that look most like `name`, or "" when none does."""
-    found = difflib.get_close_matches(name, list(names), n=count, cutoff=0.5)
+    found = difflib.get_close_matches(name.lower(), list(names), n=count, cutoff=0.5)
     return f" Nearest: {', '.join(found)}." if found else ""

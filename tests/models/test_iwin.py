@@ -37,6 +37,12 @@ def test_dense_backbones_never_clamp_and_have_no_convolution_in_the_last_stage()
     assert has_conv == [True, True, True, False]
 
 
+@pytest.mark.parametrize("size", [224, 384, 512])
+def test_dense_windows_do_not_follow_the_size(size):
+    """The 12 and 16 of the larger pictures are classification's; a 224 classifier lends its trunk at every size."""
+    assert vitrail.describe("dense_iwin_nano", size=size)["stages"][0]["windows"] == [[7, 7]]
+
+
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 @pytest.mark.parametrize("side", [64, 128, 224])
 def test_reach_takes_the_smallest_windows_of_the_corrected_theorem(kernel, side):
@@ -91,7 +97,14 @@ def test_serial_convolves_before_it_attends():
             "one number, or one for each",
         ),
         ({"checkpoint": (7,)}, "this pyramid has 0 to 3"),
-        ({"drop_path": 1.5}, "drop path rate"),
+        ({"drop_path": 1.5}, "drop_path=1.5: Input should be less than 1"),
+        ({"drop_path": -0.5}, "drop_path=-0.5"),
+        ({"in_channels": -1}, "in_channels=-1"),
+        ({"dim": -16}, "dim=-16"),
+        ({"mlp_ratio": -1}, "mlp_ratio=-1"),
+        ({"depths": (2, -2, 6, 2)}, "depths=-2"),
+        ({"kernels": (0, 3, 3, 3)}, "kernels=0"),
+        ({"conv_stages": (9,)}, "conv_stages=\\(9,\\) names stages from 0 to 3"),
         ({"window": 0}, "sides are 1 or more"),
     ],
 )

@@ -29,6 +29,9 @@ def test_patterns():
         ({"name": "swin_nano", "size": (224, 0)}, "size=.*each from 4 to 16384"),
         ({"name": "swin_nano", "size": "big"}, "size='big'"),
         ({"name": "swin_nano", "num_classes": -1}, "num_classes=-1"),
+        ({"name": None}, "No model is called None"),
+        ({"name": "IWIN_TINY"}, "Nearest: iwin_tiny"),
+        ({"name": "swin_nano", "depths": (2, 2)}, "^heads=\\(1, 2, 4, 8\\) has 4 entries; 2 stages need 2.$"),
         ({"name": "swin_nano", "num_classes": 2.5}, "num_classes=2.5"),
     ],
 )

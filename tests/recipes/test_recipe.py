@@ -158,3 +158,20 @@ def test_importing_recipes_imports_no_torch() -> None:
     source = str(Path(run.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": source})
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_choices_called_none_can_be_given_as_text() -> None:
+    """A spec's "none" is a word; a recipe's own optional fields take it as nothing."""
+    import vitrail
+    from vitrail.recipes.overrides import apply, read_pairs
+
+    for name, field in (
+        ("swin_nano", "shift"),
+        ("swin_nano", "position"),
+        ("scalablevit_nano", "local"),
+        ("iwin_nano", "attention"),
+    ):
+        assert vitrail.describe(name, size=32, **read_pairs([f"{field}=none"]))["spec"][field] == "none"
+    changed = apply(BASE, ["model.overrides.shift=none", "clip=none"])
+    assert changed.model.overrides["shift"] == "none"
+    assert changed.clip is None

@@ -121,6 +121,9 @@ def test_a_classifier_lends_its_trunk_to_a_dense_backbone():
     [
         ({}, "is empty"),
         ({"a": 3}, "'a' is none"),
+        ({1: torch.zeros(3)}, "1 is none"),
+        (3, "int came"),
+        ({"head.weight": torch.zeros(3, 16, dtype=torch.int8)}, "weights are floating-point numbers"),
         ({"conv1.weight": torch.zeros(3)}, "None of the 1 keys fits swin_nano"),
     ],
 )
@@ -177,6 +180,17 @@ def test_a_file_that_says_nothing_or_lies_is_refused(tmp_path):
     save_file(tensors, tmp_path / "b.safetensors", metadata={"vitrail": json.dumps(document)})
     with pytest.raises(InputError, match="does not fit the swin_nano it names"):
         open_model(tmp_path / "b.safetensors")
+    for field, value in (("size", None), ("size", "abc"), ("name", ["x"]), ("classes", 3), ("spec", [1])):
+        save_file(tensors, tmp_path / "c.safetensors", metadata={"vitrail": json.dumps({**document, field: value})})
+        with pytest.raises(InputError, match=f"not sound: {field}="):
+            open_model(tmp_path / "c.safetensors")
+
+
+def test_other_models_and_rows_are_refused():
+    with pytest.raises(InputError, match="Linear came"):
+        load_weights(torch.nn.Linear(2, 2), {"trunk.a": torch.zeros(1)})
+    with pytest.raises(InputError, match="trained_as=3"):
+        load_weights(swin_model(), {"trunk.a": torch.zeros(1)}, trained_as=3)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):

@@ -42,7 +42,7 @@ def models(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A model, as `vitrail models` lists them.")],
+    name: Annotated[str, typer.Argument(help="A model, as `vitrail models '*'` lists them.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Fields of its spec, such as window=8.")
     ] = None,
@@ -52,10 +52,14 @@ def info(
 ) -> None:
     """Show what a model costs, stage by stage."""
     from vitrail.cli import read
+    from vitrail.errors import InputError
     from vitrail.models.catalogue import describe
     from vitrail.recipes.overrides import read_pairs
 
-    document = describe(name, read.size(size), classes, **read_pairs(overrides or []))
+    fields = read_pairs(overrides or [])
+    if fields.keys() & {"name", "size", "num_classes"}:
+        raise InputError("The name, the size and the classes are not overrides: info NAME --size HxW --classes N.")
+    document = describe(name, classes, read.size(size), **fields)
     if as_json:
         return read.show_json(document)
     from rich.console import Console

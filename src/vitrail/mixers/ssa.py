@@ -23,7 +23,7 @@ class ScalableAttention(nn.Module):
             changes the scale (C / h · ratio)^-0.5, as in the release.
         reduction: s, the side of the patches that the reduction turns into one position; 1 is none. The paper's
             r_n is 1 / s^2.
-    Source: ScalableViT (arXiv 2203.10790) eqs. 3 to 5. The LayerNorm of the reduction has eps 1e-5, all others of that
+    Source: ScalableViT (arXiv 2203.10790) eqs. 2 and 3. The LayerNorm of the reduction has eps 1e-5, all others of that
         model 1e-6.
     Raises: ValueError if `heads` does not divide C, or c.
     """

@@ -31,8 +31,9 @@ class WindowAttention(nn.Module):
         local: A depthwise convolution of the values added to what attention gives, before the output projection:
             "map" over the whole grid (ScalableViT's LIM: it crosses windows), "window" inside each (its LEM).
         local_kernel: Its kernel. The paper leaves it open; 3 in the release.
-    Source: Swin (arXiv 2103.14030) eq. 4 with block windows; Iwin (arXiv 2507.18405) eq. 7 with interleaved ones;
-        ScalableViT (arXiv 2203.10790) eq. 6 with `local="map"`, which its appendix A puts on other windows too.
+    Source: Swin (arXiv 2103.14030) eq. 4 with block windows; Iwin (arXiv 2507.18405) eqs. 1 to 5 with interleaved
+        ones; ScalableViT (arXiv 2203.10790) eqs. 4 and 5 with `local="map"`, which its appendix A also puts on other
+        windows.
     Differs: the output projection stands after the crop, and LIM reads zeros, not the bias of seen padding, outside
         the grid (the release refuses sizes that need padding).
     Raises: ValueError if `heads` does not divide `dim`, or if `product` is off without a `bias`.
@@ -76,7 +77,7 @@ class WindowAttention(nn.Module):
         qkv = self.qkv(x)
         bias = None if self.bias is None else self.bias()
         if self.product:
-            split = qkv.view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            split = qkv.view(*x.shape[:2], 3, self.heads, x.shape[-1] // self.heads).permute(2, 0, 3, 1, 4)
             q, k, v = split.unbind()  # (P, h, N, D) each
             y = fused_attention(q, k, v, self.scale, bias, mask)
         else:

@@ -71,6 +71,14 @@ def create_model(
     Raises:
         InputError: for an unknown name, field, value or size; one line that says what to do.
     """
+    model = build(name, num_classes, size, **overrides)
+    if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
+        print(_reach_line(model), file=sys.stderr)
+    return model
+
+
+def build(name: str, num_classes: int, size: int | tuple[int, int], **overrides: Any) -> Network:
+    """`create_model` without a word."""
     row = _row(name)
     grid = _size(size)
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
@@ -81,13 +89,11 @@ def create_model(
     except ValueError as error:
         raise InputError(f"{name}: {error}") from None
     model.name, model.spec, model.size, model.num_classes = name, spec, grid, num_classes if row.classes else 0
-    if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
-        print(_reach_line(model), file=sys.stderr)
     return model
 
 
 def describe(
-    name: str, size: int | tuple[int, int] = (224, 224), num_classes: int = 1000, **overrides: Any
+    name: str, num_classes: int = 1000, size: int | tuple[int, int] = (224, 224), **overrides: Any
 ) -> dict[str, Any]:
     """What a model is and costs, as plain values for JSON; built on the meta device, so nothing is computed.
 
@@ -95,7 +101,7 @@ def describe(
     for each stage its blocks, map, mixers, heads, and windows and shifts where it has them.
     """
     with torch.device("meta"):
-        model = create_model(name, num_classes, size, **overrides)
+        model = build(name, num_classes, size, **overrides)
     in_channels = model.spec.in_channels
     note = {"reach": _reach_line(model)} if model.spec.window == "reach" else {}
     return {
@@ -132,8 +138,9 @@ def _windows(module: nn.Module) -> list[Windows]:
 
 
 def _row(name: str) -> Row:
-    if name not in ROWS:
-        raise InputError(f"No model is called {name!r}.{nearest(name, ROWS)} `vitrail models` lists all {len(ROWS)}.")
+    if not isinstance(name, str) or name not in ROWS:
+        near = nearest(str(name), ROWS)
+        raise InputError(f"No model is called {name!r}.{near} `vitrail models '*'` lists all {len(ROWS)}.")
     return ROWS[name]
 
 

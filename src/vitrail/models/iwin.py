@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -31,7 +32,19 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, Sum, WindowAttention
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
+from vitrail.models.spec import (
+    CHECKED,
+    Count,
+    Grid,
+    Share,
+    Stage,
+    Trained,
+    Window,
+    check_stages,
+    clamp_smaller,
+    stage_grids,
+    stage_windows,
+)
 from vitrail.pyramid import Block, Pyramid, Residual
 
 DOWNS = {"conv": ConvMerge, "depthwise": DepthwiseMerge, "average": AverageMerge, "merge": PatchMerge}
@@ -59,28 +72,30 @@ class IwinSpec:
         checkpoint: Stages whose blocks are recomputed in the backward pass.
     """
 
-    dim: int = 96
-    depths: tuple[int, ...] = (2, 2, 6, 2)
-    heads: tuple[int, ...] = (3, 6, 12, 24)
+    dim: Count = 96
+    depths: tuple[Count, ...] = (2, 2, 6, 2)
+    heads: tuple[Count, ...] = (3, 6, 12, 24)
     window: Window | Literal["reach"] | None = None
     clamp: Literal["smaller", "never"] = "smaller"
     attention: Literal["interleaved", "block", "none"] = "interleaved"
     structure: Literal["parallel", "serial", "separate"] = "parallel"
-    conv_stages: tuple[int, ...] | Literal["auto"] = "auto"
-    kernels: tuple[int, ...] = (3, 3, 3, 3)
+    conv_stages: tuple[Stage, ...] | Literal["auto"] = "auto"
+    kernels: tuple[Count, ...] = (3, 3, 3, 3)
     down: Literal["conv", "depthwise", "average", "merge"] = "conv"
     position: Literal["none", "absolute", "relative"] = "none"
-    mlp_ratio: float = 4.0
+    mlp_ratio: PositiveFloat = 4.0
     qkv_bias: bool = True
-    drop_path: float = 0.0
-    in_channels: int = 3
+    drop_path: Share = 0.0
+    in_channels: Count = 3
     padding: Literal["seen", "masked"] = "seen"
     init: Literal["classify", "dense"] = "classify"
-    checkpoint: tuple[int, ...] = ()
+    checkpoint: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         stages = len(self.depths)
         check_stages(self, ("heads", "kernels"), stages)
+        if self.conv_stages != "auto" and not set(self.conv_stages) <= set(range(stages)):
+            raise ValueError(f"conv_stages={self.conv_stages} names stages from 0 to {stages - 1}")
         if self.attention == "none" and (self.structure != "parallel" or self.position == "relative"):
             raise ValueError("attention='none' leaves a convolution alone: structure='parallel', no relative position")
         if self.attention == "none" and self.window == "reach":
@@ -117,10 +132,11 @@ def window_for(size: Grid) -> int:
 
 
 def dense(base: IwinSpec) -> IwinSpec:
-    """The spec as detection and segmentation take it: windows never clamp, no convolution in the last stage."""
+    """The spec as dense tasks take it: windows of 7 that never clamp, no convolution in the last stage."""
     last = len(base.depths) - 1
     stages = tuple(range(last)) if base.conv_stages == "auto" and base.attention != "none" else base.conv_stages
-    return replace(base, clamp="never", init="dense", conv_stages=stages)
+    window = 7 if base.window is None else base.window
+    return replace(base, window=window, clamp="never", init="dense", conv_stages=stages)
 
 
 def classifier(spec: IwinSpec, size: Grid = (224, 224), num_classes: int = 1000) -> Classifier:
@@ -199,14 +215,6 @@ def resolve_windows(spec: IwinSpec, size: Grid) -> tuple[Grid, ...]:
     if spec.clamp == "never":
         return windows
     return tuple(clamp_smaller(grid, window) for grid, window in zip(grids, windows, strict=True))
-
-
-def clamp_smaller(grid: Grid, window: Grid) -> Grid:
-    """The release's rule for classification: a square window no smaller than the shorter side becomes that side."""
-    if window[0] == window[1]:
-        side = min(*grid, window[0])
-        return (side, side)
-    return (min(grid[0], window[0]), min(grid[1], window[1]))
 
 
 def conv_stages(spec: IwinSpec, grids: tuple[Grid, ...], windows: tuple[Grid, ...]) -> tuple[int, ...]:

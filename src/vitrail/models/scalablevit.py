@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
 from torch import nn
 
@@ -26,7 +27,18 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, ScalableAttention, WindowAttention
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
+from vitrail.models.spec import (
+    CHECKED,
+    Count,
+    Grid,
+    Share,
+    Stage,
+    Trained,
+    Window,
+    check_stages,
+    stage_grids,
+    stage_windows,
+)
 from vitrail.pyramid import Block, Pyramid, Residual
 
 EPS = 1e-6
@@ -55,25 +67,25 @@ class ScalableViTSpec:
         checkpoint: Stages whose blocks are recomputed in the backward pass.
     """
 
-    dim: int = 64
-    depths: tuple[int, ...] = (2, 2, 20, 2)
-    heads: tuple[int, ...] = (2, 4, 8, 16)
+    dim: Count = 64
+    depths: tuple[Count, ...] = (2, 2, 20, 2)
+    heads: tuple[Count, ...] = (2, 4, 8, 16)
     window: Window | Literal["reach"] = 7
-    ratios: tuple[float, ...] = (1.25, 1.25, 1.25, 1.0)
-    reductions: tuple[int, ...] = (8, 4, 2, 1)
+    ratios: tuple[PositiveFloat, ...] = (1.25, 1.25, 1.25, 1.0)
+    reductions: tuple[Count, ...] = (8, 4, 2, 1)
     pattern: tuple[Literal["window", "ssa"], ...] = ("window", "ssa")
     windows: Literal["block", "shifted", "interleaved"] = "block"
     local: Literal["lim", "lem", "none"] = "lim"
     peg: bool = True
     bias: bool = False
     head: Literal["two_layer", "plain"] = "two_layer"
-    hidden: int = 4096
-    mlp_ratio: float = 4.0
+    hidden: Count = 4096
+    mlp_ratio: PositiveFloat = 4.0
     qkv_bias: bool = True
-    drop_path: float = 0.0
-    in_channels: int = 3
+    drop_path: Share = 0.0
+    in_channels: Count = 3
     padding: Literal["seen", "masked"] = "seen"
-    checkpoint: tuple[int, ...] = ()
+    checkpoint: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         check_stages(self, ("heads", "ratios", "reductions"), len(self.depths))

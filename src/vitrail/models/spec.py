@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitrail.errors import InputError, nearest
 
 SpecT = TypeVar("SpecT")
+Count = Annotated[int, Field(ge=1, strict=True)]
+Stage = Annotated[int, Field(ge=0, strict=True)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Grid = tuple[int, int]
 # one side for all stages; one side, or one for each axis, for each stage; "reach" is resolved by models/reach.py
 Window = int | tuple[int | Grid, ...]
@@ -51,13 +54,17 @@ def one_line(error: ValidationError) -> str:
     """A pydantic error as one line: field, what came, what was wanted."""
     problems: dict[str, tuple[Any, list[str]]] = {}
     for problem in error.errors():
-        where = str(problem["loc"][0]) if problem["loc"] else error.title
+        where = str(problem["loc"][0]) if problem["loc"] else ""  # "": fields that do not go together
         _, wanted = problems.setdefault(where, (problem["input"], []))
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         if message not in wanted:
             wanted.append(message)
     return (
-        "; ".join(f"{where}={came!r}: {', or '.join(wanted[:3])}" for where, (came, wanted) in problems.items()) + "."
+        "; ".join(
+            (f"{where}={came!r}: " if where else "") + ", or ".join(wanted[:3])
+            for where, (came, wanted) in problems.items()
+        )
+        + "."
     )
 
 
@@ -83,6 +90,14 @@ def stage_windows(window: Window, stages: int) -> tuple[Grid, ...]:
     if min(min(pair) for pair in pairs) < 1:
         raise InputError(f"window={window}: sides are 1 or more.")
     return pairs
+
+
+def clamp_smaller(grid: Grid, window: Grid) -> Grid:
+    """The releases' rule for classification: a square window no smaller than the shorter side becomes that side."""
+    if window[0] == window[1]:
+        side = min(*grid, window[0])
+        return (side, side)
+    return (min(grid[0], window[0]), min(grid[1], window[1]))
 
 
 def check_stages(value: Any, names: tuple[str, ...], stages: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
 from torch import nn
 
@@ -25,7 +26,19 @@ from vitrail.layers.mlp import MLP
 from vitrail.mixers import SlidingAttention, WindowAttention, WindowMLP
 from vitrail.models.assemble import Backbone, Classifier
 from vitrail.models.reach import smallest_windows
-from vitrail.models.spec import CHECKED, Grid, Trained, Window, check_stages, stage_grids, stage_windows
+from vitrail.models.spec import (
+    CHECKED,
+    Count,
+    Grid,
+    Share,
+    Stage,
+    Trained,
+    Window,
+    check_stages,
+    clamp_smaller,
+    stage_grids,
+    stage_windows,
+)
 from vitrail.pyramid import Block, Pyramid, Residual
 
 
@@ -41,28 +54,28 @@ class SwinSpec:
             (classification). "never": the map is padded up and shifts (dense tasks).
         mixer: "attention" in windows; "sliding": a window round each query (tables 5 and 6; no shift, no clamp);
             "mlp": a fixed map over the tokens of a window (Swin-MLP, table 10).
-        shift: How odd blocks move their windows: "cyclic", "padding" (zeros round the map instead, masked: the same
-            function; table 5), or "none" (table 4).
+        shift: How odd blocks move their windows: "cyclic", "padding" (zeros round the map instead, masked; the
+            same function where windows divide the map or padding is masked; table 5), or "none" (table 4).
         position: Table 4's "relative", "absolute", "both", "bias_only" ("rel. pos. w/o app.": weights from the bias
             alone) and "none".
         padding: Whether padding of a ragged map is "seen" as a key, as in the release for dense tasks, or "masked".
         checkpoint: Stages whose blocks are recomputed in the backward pass.
     """
 
-    dim: int = 96
-    depths: tuple[int, ...] = (2, 2, 6, 2)
-    heads: tuple[int, ...] = (3, 6, 12, 24)
+    dim: Count = 96
+    depths: tuple[Count, ...] = (2, 2, 6, 2)
+    heads: tuple[Count, ...] = (3, 6, 12, 24)
     window: Window | Literal["reach"] | None = None
     clamp: Literal["smaller", "never"] = "smaller"
     mixer: Literal["attention", "sliding", "mlp"] = "attention"
     shift: Literal["cyclic", "padding", "none"] = "cyclic"
     position: Literal["relative", "absolute", "both", "bias_only", "none"] = "relative"
-    mlp_ratio: float = 4.0
+    mlp_ratio: PositiveFloat = 4.0
     qkv_bias: bool = True
-    drop_path: float = 0.0
-    in_channels: int = 3
+    drop_path: Share = 0.0
+    in_channels: Count = 3
     padding: Literal["seen", "masked"] = "seen"
-    checkpoint: tuple[int, ...] = ()
+    checkpoint: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         check_stages(self, ("heads",), len(self.depths))
@@ -116,8 +129,8 @@ def window_for(size: Grid) -> int:
 
 
 def dense(base: SwinSpec) -> SwinSpec:
-    """The spec as detection and segmentation take it: windows never clamp, and always shift."""
-    return replace(base, clamp="never")
+    """The spec as detection and segmentation take it: windows of 7 that never clamp, and always shift."""
+    return replace(base, window=7 if base.window is None else base.window, clamp="never")
 
 
 def classifier(spec: SwinSpec, size: Grid = (224, 224), num_classes: int = 1000) -> Classifier:
@@ -205,12 +218,7 @@ def resolve_windows(spec: SwinSpec, size: Grid) -> tuple[tuple[Grid, bool], ...]
     windows = stage_windows(window_for(size) if spec.window is None else spec.window, len(grids))
     if spec.clamp == "never" or spec.mixer == "sliding":
         return tuple((window, True) for window in windows)
-    return tuple(_clamp(grid, window) for grid, window in zip(grids, windows, strict=True))
-
-
-def _clamp(grid: Grid, window: Grid) -> tuple[Grid, bool]:
-    """The release's rule for classification: a window no smaller than the shorter side becomes it, and stays."""
-    if window[0] == window[1]:
-        side = min(*grid, window[0])
-        return (side, side), min(grid) > window[0]
-    return (min(grid[0], window[0]), min(grid[1], window[1])), grid[0] > window[0] and grid[1] > window[1]
+    return tuple(
+        (clamp_smaller(grid, window), grid[0] > window[0] and grid[1] > window[1])
+        for grid, window in zip(grids, windows, strict=True)
+    )

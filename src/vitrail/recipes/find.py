@@ -39,7 +39,7 @@ def of_run(path: Path) -> Recipe:
     path = path if path.suffix == ".json" else path / "recipe.json"
     if not path.is_file():
         raise InputError(f"{path}: no such file; a run's folder holds it.")
-    return from_json(path.read_text(encoding="utf-8"), str(path))
+    return from_json(path.read_text(encoding="utf-8", errors="replace"), str(path))
 
 
 def _from_python(path: Path) -> Recipe:
@@ -64,8 +64,10 @@ def _from_python(path: Path) -> Recipe:
         recipe = functions[0]()
     except ValidationError as error:
         raise InputError(f"{path}: {one_line(error)}") from error
-    except (ImportError, SyntaxError, TypeError, NameError) as error:
-        raise InputError(f"{path}: {error}") from error
+    except InputError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(recipe, Recipe):
         raise InputError(f"{path}: {functions[0].__name__} returned {type(recipe).__name__}, wanted a Recipe.")
     return recipe

@@ -33,8 +33,8 @@ def read_pairs(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def read_value(text: str) -> Any:
-    """A number, tuple, quoted text, true, false or none; 384x384 is a pair; anything else stays text."""
-    words = {"true": True, "false": False, "none": None}
+    """A number, tuple, quoted text, true, false or None; 384x384 is a pair; anything else stays text, "none" too."""
+    words = {"true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
     if re.fullmatch(r"\d+(x\d+)+", text):
@@ -62,7 +62,8 @@ def _apply(recipe: Recipe, override: str) -> Recipe:
     _check(noun, parts[-1], parts[:-1])
     if isinstance(place.get(parts[-1]), dict):
         raise InputError(f"{override!r}: {name} has fields of its own: {', '.join(place[parts[-1]])}.")
-    place[parts[-1]] = read_value(text)
+    empty = text.lower() == "none" and not isinstance(noun, dict)  # a spec has choices that are called "none"
+    place[parts[-1]] = None if empty else read_value(text)
     try:
         return from_json(json.dumps(document), repr(override))
     except InputError:

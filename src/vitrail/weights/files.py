@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 from vitrail.errors import InputError
 from vitrail.models.assemble import Network
-from vitrail.models.catalogue import create_model
-from vitrail.models.spec import to_dict
+from vitrail.models.catalogue import build
+from vitrail.models.spec import one_line, to_dict
 from vitrail.train.files import replacing
 
 KEY = "vitrail"
@@ -63,24 +65,41 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, document
 
 
+@dataclass(config=ConfigDict(extra="ignore"))
+class Description:
+    """The part of a document that says what model a file holds."""
+
+    name: str
+    size: tuple[int, int]
+    num_classes: int
+    spec: dict[str, Any]
+    classes: tuple[str, ...] = ()
+
+
+def described(document: dict[str, Any], path: str) -> Description | None:
+    """What a document says of its model; None for one that is empty. Raises: InputError if it is not sound."""
+    if not document:
+        return None
+    try:
+        return TypeAdapter(Description).validate_python(document)
+    except ValidationError as error:
+        raise InputError(f"{path}: what it says of its model is not sound: {one_line(error)}") from None
+
+
 def open_model(path: str | Path) -> tuple[Network, dict[str, Any]]:
     """Build the model that `save` wrote, in evaluation mode, with its document.
 
     Raises: InputError for a file without our document, or one that does not fit it.
     """
     tensors, document = read(path)
-    missing = [field for field in ("name", "size", "num_classes", "spec") if field not in document]
-    if missing:
-        raise InputError(
-            f"{path} does not say what model it holds ({', '.join(missing)} missing); build it and load_weights."
-        )
-    if not isinstance(document["spec"], dict):
-        raise InputError(f"{path}: the spec in its document is not a JSON object.")
-    model = create_model(document["name"], document["num_classes"], tuple(document["size"]), **document["spec"])
+    said = described(document, str(path))
+    if said is None:
+        raise InputError(f"{path} does not say what model it holds; build it and load_weights.")
+    model = build(said.name, said.num_classes, said.size, **said.spec)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise InputError(
-            f"{path} does not fit the {document['name']} it names: {str(error).splitlines()[1].strip()}"
+            f"{path} does not fit the {said.name} it names: {str(error).splitlines()[1].strip()}"
         ) from None
     return model.eval(), document

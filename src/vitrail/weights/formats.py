@@ -70,7 +70,11 @@ _SCALABLEVIT: Rules = (
 _TABLES: dict[type, Rules] = {iwin.IwinSpec: _SWIN, swin.SwinSpec: _SWIN, scalablevit.ScalableViTSpec: _SCALABLEVIT}
 
 # derived from the geometry: rebuilt by the model
-DERIVED = re.compile(r"(^|\.)(relative_position_index|attn_mask|relative_coords_table)$")
+DERIVED = re.compile(r"(^|\.)(relative_position_index|attn_mask)$")
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class ReleaseKey:
     """Where a parameter of ours stands in its release, and how its values are laid out there."""
 
     name: str
-    ours: Callable[[Tensor], Tensor]  # the release's layout -> ours
-    theirs: Callable[[Tensor], Tensor]  # ours -> the release's
+    ours: Callable[[Tensor], Tensor] = _same  # the release's layout -> ours
+    theirs: Callable[[Tensor], Tensor] = _same  # ours -> the release's
 
 
 def release_keys(model: Network) -> dict[str, ReleaseKey]:
@@ -109,10 +113,6 @@ def hides_heads(model: Network) -> bool:
         key.name.endswith("relative_position_bias_table") for key in release_keys(model).values()
     )
     return bool(heads) and not shown
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
 
 
 def _layouts(model: Network) -> dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:

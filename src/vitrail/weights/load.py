@@ -18,7 +18,7 @@ from vitrail.layers.relative import RelativeBias, resize_table
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import ROWS, WEIGHTS, windows_of
 from vitrail.models.spec import Trained, override
-from vitrail.weights.files import read
+from vitrail.weights.files import described, read
 from vitrail.weights.formats import DERIVED, ReleaseKey, hides_heads, release_keys
 
 # fields of a spec in which the model may differ from what the weights were trained as; windows are looked at resolved
@@ -76,12 +76,14 @@ def load_weights(
         InputError: a file that cannot be read, other heads or structure, another window or class count without
             leave, or a partial load without leave.
     """
+    if not isinstance(model, Network):
+        raise InputError(f"load_weights takes models of create_model; {type(model).__name__} came.")
     state, document = _tensors(source)
     ours = any(key.startswith("trunk.") for key in state)  # `norm` and `head` are called so by everybody
     if trained_as is None and document:
         trained_as = _documented(document)
     if ours:
-        keys = {name: ReleaseKey(name, _same, _same) for name, _ in model.named_parameters()}
+        keys = {name: ReleaseKey(name) for name, _ in model.named_parameters()}
     else:
         keys = release_keys(model)
         if trained_as is None and any(key.name in state for key in keys.values()) and hides_heads(model):
@@ -128,6 +130,8 @@ class _Plan:
                 continue
             self.used.add(key.name)
             value = _laid_out(key, state[key.name])
+            if not value.is_floating_point():
+                raise InputError(f"{key.name} holds {value.dtype}; weights are floating-point numbers.")
             if value.shape != parameter.shape:
                 if name.startswith("head.") and value.shape[1:] == parameter.shape[1:]:
                     if not new_classes:
@@ -183,10 +187,6 @@ class _Plan:
             self.parameters[name].copy_(value)
 
 
-def _same(x: Tensor) -> Tensor:
-    return x
-
-
 def _laid_out(key: ReleaseKey, value: Tensor) -> Tensor:
     try:
         return key.ours(value)
@@ -197,27 +197,32 @@ def _laid_out(key: ReleaseKey, value: Tensor) -> Tensor:
 def _tensors(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if isinstance(source, str | Path):
         return read(source)
+    if not isinstance(source, Mapping):
+        raise InputError(f"A .safetensors file or a state dict is wanted; {type(source).__name__} came.")
     state: Mapping[str, Any] = source
     for wrapper in ("model", "state_dict"):
         if isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
-    wrong = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    wrong = [key for key, value in state.items() if not isinstance(value, Tensor) or not isinstance(key, str)]
     if wrong or not state:
-        raise InputError(f"A state dict of tensors is wanted; {f'{wrong[0]!r} is none' if wrong else 'it is empty'}.")
+        what = f"{wrong[0]!r} is none" if wrong else "it is empty"
+        raise InputError(f"A state dict of tensors by name is wanted; {what}.")
     return dict(state), {}
 
 
 def _documented(document: dict[str, Any]) -> Trained | None:
     """What a file written by `save` says of itself."""
-    if document.get("name") not in ROWS or not isinstance(document.get("spec"), dict):
+    said = described(document, "the file")
+    if said is None or said.name not in ROWS:
         return None
-    spec = override(ROWS[document["name"]].spec, **document["spec"])
-    return Trained(spec, tuple(document["size"]), document["num_classes"])
+    return Trained(override(ROWS[said.name].spec, **said.spec), said.size, said.num_classes)
 
 
 def _check_trained(model: Network, trained_as: str | Trained | Network, new_window: bool) -> None:
     """Refuse weights trained with other heads or structure, and another window without leave."""
     label = "the weights"
+    if not isinstance(trained_as, str | Trained | Network):
+        raise InputError(f"trained_as={trained_as!r}: a weights row, a Trained(spec, size) or a model is wanted.")
     if isinstance(trained_as, str):
         if trained_as not in WEIGHTS:
             raise InputError(f"No weights row is called {trained_as!r}.{nearest(trained_as, WEIGHTS)}")
