@@ -15,7 +15,8 @@ from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
 from vitrail.recipes import run, sources, use
 from vitrail.recipes.find import of_run
-from vitrail.recipes.recipe import SGD, Digits, Folder, Model
+from vitrail.recipes.recipe import SGD, Digits, Folder, Model, from_json, to_json
+from vitrail.train.processes import ALONE
 from vitrail.train.record import read
 from vitrail.weights import open_model, save
 
@@ -67,7 +68,7 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(
     monkeypatch.undo()
     assert len(read(tmp_path / "run")) == 2
     with pytest.raises(InputError, match="has not finished"):
-        use.open_trained(tmp_path / "run")
+        use.load(tmp_path / "run")
     run.train(of_run(finished), tmp_path / "run", "cpu", resume=True, workers=0)
     whole, resumed = (open_model(each / "model.safetensors")[0].state_dict() for each in (finished, tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -114,7 +115,7 @@ def test_the_optimizer_is_the_recipes(data: Path) -> None:
 
 
 def test_the_trained_model_is_the_same_in_use(finished: Path, data: Path) -> None:
-    trained = use.open_trained(finished)
+    trained = use.load(finished)
     assert trained.classes == ("blue", "green", "red")
     assert trained.preprocessing == of_run(finished).preprocessing
     pictures = sources.open_held_out(Folder(str(data)), trained.classes)
@@ -129,14 +130,14 @@ def test_the_trained_model_is_the_same_in_use(finished: Path, data: Path) -> Non
 
 def test_what_is_no_trained_model_is_one_line(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run"):
-        use.open_trained(tmp_path)
+        use.load(tmp_path)
     model, document = open_model(finished / "model.safetensors")
     save(tmp_path / "nameless.safetensors", model)
     with pytest.raises(InputError, match="does not name the classes"):
-        use.open_trained(tmp_path / "nameless.safetensors")
+        use.load(tmp_path / "nameless.safetensors")
     save(tmp_path / "odd.safetensors", model, classes=document["classes"], preprocessing={"share": "most"})
     with pytest.raises(InputError, match=r"preprocessing: share"):
-        use.open_trained(tmp_path / "odd.safetensors")
+        use.load(tmp_path / "odd.safetensors")
     with pytest.raises(InputError, match="no such file"):
         use.gather([tmp_path / "none.png"])
     (tmp_path / "empty").mkdir()
@@ -151,3 +152,51 @@ def test_data_by_word_or_path() -> None:
     assert sources.workers(Folder("x"), 3) == 3
     with pytest.raises(InputError, match="classes 0 to 9"):
         sources.open_held_out(Digits(), ("a", "b"))
+
+
+def test_a_run_begins_from_the_weights_of_another(finished: Path, tmp_path: Path) -> None:
+    """All but the head, whose classes are the new data's; also where the windows are others."""
+    other = tiny.folders(tmp_path / "other")
+    (other / "train" / "red").rename(other / "train" / "scarlet")
+    (other / "val" / "red").rename(other / "val" / "scarlet")
+    source = open_model(finished / "model.safetensors")[0]
+    for overrides in ({}, {"window": (2, 2, 2, 1)}):
+        recipe = tiny.recipe(
+            other, weights=str(finished), model=Model("iwin_nano", (32, 32), {**tiny.SPEC, **overrides})
+        )
+        plan, held_out = run.prepare(recipe, CPU, ALONE, 0)
+        assert held_out.classes == ("blue", "green", "scarlet")
+        for name, value in source.named_parameters():
+            assert torch.equal(plan.model.get_parameter(name), value) != name.startswith("head."), name
+    assert from_json(to_json(recipe)).weights == str(finished)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Model("swin_nano", (32, 32), dict(tiny.SPEC)), "IwinSpec weights, swin_nano is a SwinSpec"),
+        (Model("iwin_nano", (32, 32)), "trained with dim=8, iwin_nano has dim=16"),
+    ],
+)
+def test_weights_of_another_architecture_are_refused(finished: Path, data: Path, model: Model, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run.prepare(tiny.recipe(data, weights=str(finished), model=model), CPU, ALONE, 0)
+    with pytest.raises(InputError, match="No file at"):
+        run.prepare(tiny.recipe(data, weights="nowhere"), CPU, ALONE, 0)
+
+
+def test_the_model_given_back_answers(finished: Path, data: Path) -> None:
+    import vitrail
+
+    trained = vitrail.load(finished)
+    files = [data / "val" / name / "0.png" for name in tiny.COLOURS]
+    answers = trained.predict(files, top=2)
+    assert [answer[0][0] for answer in answers] == list(tiny.COLOURS)
+    assert all(0 <= second[1] <= first[1] <= 1 for first, second in answers)
+    with Image.open(files[0]) as image:
+        for picture in (image, str(files[0])):
+            ((name, share), _) = trained.predict(picture, top=2)[0]
+            assert (name, share) == ("blue", pytest.approx(answers[0][0][1], rel=1e-4))
+    assert trained.predict([]) == []
+    with pytest.raises(InputError, match="nothing.png"):
+        trained.predict("nothing.png")

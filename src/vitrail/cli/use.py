@@ -34,7 +34,7 @@ def evaluate(
     if data is None and not trained.is_dir():
         raise InputError(f"{trained} is a file, so it does not say what to measure it on: --data FOLDER.")
     where = find_device(device)
-    model = use.open_trained(trained, where)
+    model = use.load(trained, where)
     said = find.of_run(trained).data if trained.is_dir() else None
     if data is None:
         assert said
@@ -84,7 +84,7 @@ def predict(
     if out and (out.suffix.lower() != ".png" or not out.parent.is_dir()):
         raise InputError(f"{out}: wanted a .png file in a folder that exists.")
     files = use.gather(images)
-    model = use.open_trained(trained, where)
+    model = use.load(trained, where)
     prediction = use.predict(model, files, where)
     shares, best = (part.tolist() for part in prediction.top(top))
     if as_json:

@@ -9,8 +9,8 @@ from vitrail.recipes.recipe import AdamW, Cosine, Folder, Model, Recipe
 def finetune() -> Recipe:
     """A small Iwin on your own class folders at 96 pixels, 60 epochs; the classes are the folders' names.
 
-    It begins from random weights.
-    Cost: not measured.     Command: vitrail train finetune --data FOLDER
+    It begins from random weights, or from a run or a file: weights=PATH, with model.name as there.
+    Cost: not measured.     Command: vitrail train finetune --data FOLDER weights=PATH
     """
     return Recipe(
         model=Model("iwin_nano", size=(96, 96), overrides={"window": 6, "drop_path": 0.1}),

@@ -94,6 +94,8 @@ class Recipe:
     clip: Largest norm of all gradients together; None leaves them.
     precision: "bfloat16" computes products in it; weights and updates are float32 either way.
     seed: Decides the first weights, the order, every augmentation and drop path.
+    weights: A run's folder or a weights file to begin from, of the same architecture; the head begins anew, tables of
+        another window are resized. None begins from random weights.
     """
 
     model: Model
@@ -108,6 +110,7 @@ class Recipe:
     clip: PositiveFloat | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
+    weights: str | None = None
 
 
 _ADAPTER = TypeAdapter(Recipe)

@@ -63,7 +63,7 @@ def train(
     """
     out, where = Path(out), find_device(device)
     with joined(where) as processes:
-        plan, held_out = prepare(recipe, where, processes, workers)
+        plan, held_out = prepare(recipe, where, processes, workers, resume)
         checkpoint, finished = Checkpoint(out / "last.pt"), 0
         if resume:
             _same_recipe(recipe, out)
@@ -103,7 +103,9 @@ def train(
         return summary
 
 
-def prepare(recipe: Recipe, device: torch.device, processes: Processes, workers: int | None) -> tuple[Plan, Pictures]:
+def prepare(
+    recipe: Recipe, device: torch.device, processes: Processes, workers: int | None, resume: bool = False
+) -> tuple[Plan, Pictures]:
     """Everything a run needs, built from its recipe; and the held-out pictures."""
     training, held_out = sources.open_split(recipe.data)
     torch.manual_seed(recipe.seed)
@@ -113,6 +115,8 @@ def prepare(recipe: Recipe, device: torch.device, processes: Processes, workers:
             f"{recipe.model.name} is a backbone without classes; "
             f"{recipe.model.name.removeprefix('dense_')} is its classifier."
         )
+    if recipe.weights and not resume:  # a run that resumes has weights of its own
+        begin_from(model, recipe.weights)
     model.to(device)
     usual, pin = transforms.for_use(recipe.model.size, recipe.preprocessing), device.type == "cuda"
     changing = transforms.for_training(recipe.model.size, recipe.preprocessing, recipe.augment)
@@ -140,6 +144,24 @@ def prepare(recipe: Recipe, device: torch.device, processes: Processes, workers:
         Setting(device, processes, recipe.clip, recipe.precision == "bfloat16"),
     )
     return plan, held_out
+
+
+def begin_from(model: Network, path: str) -> weights.Report:
+    """Puts a run's or a file's weights into `model`, all but its head, which begins anew.
+
+    Raises: InputError for a path that holds none, or weights of another architecture.
+    """
+    file = Path(path, "model.safetensors") if Path(path).is_dir() else Path(path)
+    tensors, document = weights.read(file)
+    trunk = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+    report = weights.load_weights(model, trunk, trained_as=weights.trained(document), new_window=True, partial=True)
+    missing = [name for name in report.missing if not name.startswith("head.")]
+    if missing or report.unexpected:
+        raise InputError(
+            f"{file} is not the weights of this {model.name}: {len(missing)} tensors missing, "
+            f"{len(report.unexpected)} left over; give model.name and model.overrides of what it holds."
+        )
+    return report
 
 
 def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

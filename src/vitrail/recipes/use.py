@@ -25,6 +25,8 @@ from vitrail.tasks.classify import Classes, Classify
 from vitrail.train.loop import Setting, measure
 from vitrail.train.record import track
 
+Picture = str | Path | Image.Image
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -38,8 +40,24 @@ class Trained:
     def transform(self) -> transforms.Transform:
         return transforms.for_use(self.size, self.preprocessing)
 
+    def predict(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[list[tuple[str, float]]]:
+        """For each picture the `top` likeliest classes and their probabilities, the likeliest first.
 
-def open_trained(path: str | Path, device: torch.device | str = "cpu") -> Trained:
+        Args:
+            pictures: Files or PIL images, one or several.
+        Raises: InputError naming a file that cannot be read.
+        """
+        several = [pictures] if isinstance(pictures, str | Path | Image.Image) else list(pictures)
+        if not several:
+            return []
+        shares, best = predict(self, several, next(self.model.parameters()).device, progress=False).top(top)
+        return [
+            [(self.classes[index], share) for share, index in zip(*row, strict=True)]
+            for row in zip(shares.tolist(), best.tolist(), strict=True)
+        ]
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> Trained:
     """The model of a run folder or of a weights file that `train` wrote.
 
     Raises: InputError where there is none, or it does not say its classes.
@@ -85,17 +103,26 @@ def gather(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def predict(trained: Trained, files: Sequence[Path], device: torch.device, batch: int = 32) -> Classes:
-    """The probabilities of every class for every file, (files, K), with a progress bar.
+def predict(
+    trained: Trained, pictures: Sequence[Picture], device: torch.device, batch: int = 32, progress: bool = True
+) -> Classes:
+    """The probabilities of every class for every picture, (pictures, K), with a progress bar.
 
     Raises: InputError naming a file that cannot be read, before the rest is looked at.
     """
     transform, task, parts = trained.transform(), Classify(len(trained.classes)), []
-    starts = range(0, len(files), batch)
-    for start in track(starts, len(starts), "predicting"):
-        tensors = [transform(images.read(file)) for file in files[start : start + batch]]
+    starts = range(0, len(pictures), batch)
+    for start in track(starts, len(starts), "predicting") if progress else starts:
+        chosen = (
+            p.convert("RGB") if isinstance(p, Image.Image) else images.read(p) for p in pictures[start : start + batch]
+        )
+        tensors = [transform(picture) for picture in chosen]
         parts.append(task.predict(trained.model, torch.stack(tensors).to(device)).scores.cpu())
     return Classes(torch.cat(parts))
+
+
+def _opened(picture: Picture) -> Image.Image:
+    return picture.convert("RGB") if isinstance(picture, Image.Image) else images.read(picture)
 
 
 def cells(trained: Trained, files: Sequence[Path], prediction: Classes) -> list[Cell]:

@@ -1,6 +1,6 @@
 """Weights in and out: our safetensors files, and the key names of the papers' releases."""
 
 from vitrail.weights.files import open_model, read, save
-from vitrail.weights.load import Report, load_weights
+from vitrail.weights.load import Report, load_weights, trained
 
-__all__ = ["Report", "load_weights", "open_model", "read", "save"]
+__all__ = ["Report", "load_weights", "open_model", "read", "save", "trained"]

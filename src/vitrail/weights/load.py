@@ -81,7 +81,7 @@ def load_weights(
     state, document = _tensors(source)
     ours = any(key.startswith("trunk.") for key in state)  # `norm` and `head` are called so by everybody
     if trained_as is None and document:
-        trained_as = _documented(document)
+        trained_as = trained(document)
     if ours:
         keys = {name: ReleaseKey(name) for name, _ in model.named_parameters()}
     else:
@@ -210,7 +210,7 @@ def _tensors(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor],
     return dict(state), {}
 
 
-def _documented(document: dict[str, Any]) -> Trained | None:
+def trained(document: dict[str, Any]) -> Trained | None:
     """What a file written by `save` says of itself."""
     said = described(document, "the file")
     if said is None or said.name not in ROWS:
