@@ -58,6 +58,12 @@ class Classifier(Network):
         return self.head(self.embed(x))
 
 
+def linear_classifier(trunk: Pyramid, num_classes: int) -> Classifier:
+    """Norm, mean, one linear map; no map for num_classes=0. Source: Swin and Iwin."""
+    dim = trunk.channels[-1]
+    return Classifier(trunk, nn.LayerNorm(dim), nn.Linear(dim, num_classes) if num_classes else nn.Identity())
+
+
 class Backbone(Network):
     """The maps of all stages, each through its output norm (None leaves one as it is): a backbone for dense tasks."""
 

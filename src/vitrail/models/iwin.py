@@ -30,7 +30,7 @@ from vitrail.layers.init import init_conv_kaiming, init_linear
 from vitrail.layers.merge import AverageMerge, ConvMerge, DepthwiseMerge, PatchMerge
 from vitrail.layers.mlp import MLP
 from vitrail.mixers import DepthwiseConv, Sum, WindowAttention
-from vitrail.models.assemble import Backbone, Classifier
+from vitrail.models.assemble import Backbone, Classifier, linear_classifier
 from vitrail.models.reach import smallest_windows
 from vitrail.models.spec import (
     CHECKED,
@@ -141,10 +141,7 @@ def dense(base: IwinSpec) -> IwinSpec:
 
 def classifier(spec: IwinSpec, size: Grid = (224, 224), num_classes: int = 1000) -> Classifier:
     """(B, C_in, H, W) -> (B, num_classes) logits, or (B, 8C) features for num_classes=0."""
-    trunk = pyramid(spec, size)
-    dim = trunk.channels[-1]
-    model = Classifier(trunk, nn.LayerNorm(dim), nn.Linear(dim, num_classes) if num_classes else nn.Identity())
-    return _init(model, spec)
+    return _init(linear_classifier(pyramid(spec, size), num_classes), spec)
 
 
 def backbone(spec: IwinSpec, size: Grid = (224, 224)) -> Backbone:

@@ -24,7 +24,7 @@ from vitrail.layers.init import init_linear
 from vitrail.layers.merge import PatchMerge
 from vitrail.layers.mlp import MLP
 from vitrail.mixers import SlidingAttention, WindowAttention, WindowMLP
-from vitrail.models.assemble import Backbone, Classifier
+from vitrail.models.assemble import Backbone, Classifier, linear_classifier
 from vitrail.models.reach import smallest_windows
 from vitrail.models.spec import (
     CHECKED,
@@ -135,9 +135,7 @@ def dense(base: SwinSpec) -> SwinSpec:
 
 def classifier(spec: SwinSpec, size: Grid = (224, 224), num_classes: int = 1000) -> Classifier:
     """(B, C_in, H, W) -> (B, num_classes) logits, or (B, 8C) features for num_classes=0."""
-    trunk = pyramid(spec, size)
-    dim = trunk.channels[-1]
-    model = Classifier(trunk, nn.LayerNorm(dim), nn.Linear(dim, num_classes) if num_classes else nn.Identity())
+    model = linear_classifier(pyramid(spec, size), num_classes)
     model.apply(init_linear)
     return model
 
