@@ -27,8 +27,13 @@ class Row(NamedTuple):
     """What stands behind a name."""
 
     spec: Any
-    build: Callable[..., Network]  # (spec, size, ...) -> model
+    builder: Callable[..., Network]  # (spec, size, ...) -> model
     classes: bool  # the builder takes num_classes
+
+    def make(self, spec: Any, size: tuple[int, int], num_classes: int) -> Network:
+        model = self.builder(spec, size, num_classes) if self.classes else self.builder(spec, size)
+        model.spec, model.size, model.num_classes = spec, size, num_classes if self.classes else 0
+        return model
 
 
 def _rows() -> dict[str, Row]:
@@ -73,7 +78,7 @@ def create_model(
     """
     model = build(name, num_classes, size, **overrides)
     if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
-        print(_reach_line(model), file=sys.stderr)
+        print(_reach_line(model, _cost(model)), file=sys.stderr)
     return model
 
 
@@ -85,10 +90,10 @@ def build(name: str, num_classes: int, size: int | tuple[int, int], **overrides:
         raise InputError(f"num_classes={num_classes!r}: a whole number is wanted, 0 for features.")
     spec = override(row.spec, **overrides)
     try:
-        model = row.build(spec, grid, num_classes) if row.classes else row.build(spec, grid)
+        model = row.make(spec, grid, num_classes)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from None
-    model.name, model.spec, model.size, model.num_classes = name, spec, grid, num_classes if row.classes else 0
+    model.name = name
     return model
 
 
@@ -98,18 +103,19 @@ def describe(
     """What a model is and costs, as plain values for JSON; built on the meta device, so nothing is computed.
 
     Keys: name, size, num_classes, parameters, multiply_adds (of one picture of `size`), channels, strides, spec, and
-    for each stage its blocks, map, mixers, heads, and windows and shifts where it has them.
+    for each stage its blocks, map, mixers, heads, and windows and shifts where it has them; with `window="reach"` also
+    "reach", the line that says what it chose and costs.
     """
     with torch.device("meta"):
         model = build(name, num_classes, size, **overrides)
-    in_channels = model.spec.in_channels
-    note = {"reach": _reach_line(model)} if model.spec.window == "reach" else {}
+    cost = _cost(model)
+    note = {"reach": _reach_line(model, cost)} if model.spec.window == "reach" else {}
     return {
         "name": name,
         "size": list(model.size),
         "num_classes": model.num_classes,
         "parameters": count.parameters(model),
-        "multiply_adds": count.multiply_adds(model, (1, in_channels, *model.size)),
+        "multiply_adds": cost,
         "channels": list(model.channels),
         "strides": list(model.strides),
         "stages": [
@@ -179,18 +185,21 @@ def _label(mixer: nn.Module) -> str:
     return type(mixer).__name__ + (" (interleaved)" if interleaved else "")
 
 
-def _reach_line(model: Network) -> str:
+def _cost(model: Network) -> int:
+    """Multiply-adds of one picture of the size that the model was built for."""
+    return count.multiply_adds(model, (1, model.spec.in_channels, *model.size))
+
+
+def _reach_line(model: Network, cost: int) -> str:
     """What `window="reach"` chose and costs, against the model's own windows at the same size."""
     row = _row(model.name)
-    shape = (1, model.spec.in_channels, *model.size)
     with torch.device("meta"):
-        usual = override(model.spec, window=row.spec.window)
-        usual = row.build(usual, model.size, model.num_classes) if row.classes else row.build(usual, model.size)
+        usual = row.make(override(model.spec, window=row.spec.window), model.size, model.num_classes)
     chosen, default = (
-        " ".join("x".join(map(str, stage["windows"][0])) for stage in stages if stage["windows"])
-        for stages in ([_stage(s, (0, 0), 0) for s in m.trunk.stages] for m in (model, usual))
+        " ".join("x".join(map(str, windows[0].size)) for windows in map(_windows, m.trunk.stages) if windows)
+        for m in (model, usual)
     )
-    cost, before = count.multiply_adds(model, shape), count.multiply_adds(usual, shape)
+    before = _cost(usual)
     return (
         f"{model.name} at {model.size[0]}x{model.size[1]}, window='reach': {chosen} instead of {default}; "
         f"{cost / 1e9:.3g} G multiply-adds instead of {before / 1e9:.3g} G ({cost / before - 1:+.1%})."

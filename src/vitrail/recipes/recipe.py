@@ -9,8 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from vitrail.data.settings import STRICT, Augment, Preprocessing
 from vitrail.errors import InputError
-
-Share = Annotated[float, Field(ge=0, lt=1)]
+from vitrail.models.spec import Share
 
 
 def _tuples(value: Any) -> Any:
