@@ -14,7 +14,7 @@ from vitrail import count
 from vitrail.errors import InputError, nearest
 from vitrail.geometry.links import Linked
 from vitrail.geometry.windows import Windows
-from vitrail.models import iwin, scalablevit, swin
+from vitrail.models import iwin, others, scalablevit, swin
 from vitrail.models.assemble import Network
 from vitrail.models.spec import Trained, override, stage_grids, to_dict
 from vitrail.pyramid import Stage
@@ -64,7 +64,8 @@ def create_model(
     """Build a model by name.
 
     Args:
-        name: One of `list_models()`.
+        name: One of `list_models()`; or `timm/NAME` or `torchvision/NAME`, those libraries' own classifiers, whose
+            overrides are their constructors' arguments.
         num_classes: Of the head; 0 gives pooled features. Backbones for dense tasks (`dense_...`) have none.
         size: (H, W) in pixels (or one side) for which windows, shifts and the presence of convolutions are resolved,
             once, by the release's rule. The model then takes any size by padding and never changes them.
@@ -84,10 +85,12 @@ def create_model(
 
 def build(name: str, num_classes: int, size: int | tuple[int, int], **overrides: Any) -> Network:
     """`create_model` without a word."""
-    row = _row(name)
     grid = _size(size)
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
         raise InputError(f"num_classes={num_classes!r}: a whole number is wanted, 0 for features.")
+    if isinstance(name, str) and name.startswith(others.PREFIXES):
+        return others.build(name, num_classes, grid, overrides)
+    row = _row(name)
     spec = override(row.spec, **overrides)
     try:
         model = row.make(spec, grid, num_classes)
@@ -109,8 +112,7 @@ def describe(
     with torch.device("meta"):
         model = build(name, num_classes, size, **overrides)
     cost = _cost(model)
-    note = {"reach": _reach_line(model, cost)} if model.spec.window == "reach" else {}
-    return {
+    document = {
         "name": name,
         "size": list(model.size),
         "num_classes": model.num_classes,
@@ -118,15 +120,19 @@ def describe(
         "multiply_adds": cost,
         "channels": list(model.channels),
         "strides": list(model.strides),
-        "stages": [
-            _stage(stage, grid, model.spec.heads[number])
-            for number, (stage, grid) in enumerate(
-                zip(model.trunk.stages, stage_grids(model.size, len(model.channels)), strict=True)
-            )
-        ],
+        "stages": [],
         "spec": to_dict(model.spec),
-        **note,
     }
+    if isinstance(model, others.Other):
+        return document
+    grids = stage_grids(model.size, len(model.channels))
+    document["stages"] = [
+        _stage(stage, grid, model.spec.heads[number])
+        for number, (stage, grid) in enumerate(zip(model.trunk.stages, grids, strict=True))
+    ]
+    if model.spec.window == "reach":
+        document["reach"] = _reach_line(model, cost)
+    return document
 
 
 def windows_of(trained: Trained | Network) -> list[tuple[int, ...]]:
@@ -187,7 +193,7 @@ def _label(mixer: nn.Module) -> str:
 
 def _cost(model: Network) -> int:
     """Multiply-adds of one picture of the size that the model was built for."""
-    return count.multiply_adds(model, (1, model.spec.in_channels, *model.size))
+    return count.multiply_adds(model, (1, getattr(model.spec, "in_channels", 3), *model.size))
 
 
 def _reach_line(model: Network, cost: int) -> str:

@@ -97,7 +97,6 @@ def fit(plan: Plan, record: Record, checkpoint: Checkpoint, finished: int = 0) -
     """
     objective, begun = plan.setting.processes.wrap(Objective(plan.model, plan.task)), time.perf_counter()
     for epoch in range(finished, plan.epochs):
-        torch.manual_seed(mix(plan.seed, epoch, plan.setting.processes.rank))
         trained = train_epoch(plan, objective, epoch, record)
         metric = measure_held_out(plan, record)
         measured = metric.compute()
@@ -120,6 +119,7 @@ def train_epoch(plan: Plan, objective: nn.Module, epoch: int, record: Record) ->
     sums, lr, begun = torch.zeros(2, dtype=torch.float64), 0.0, time.perf_counter()
     batches = record.track(plan.training.epoch(epoch), steps, f"epoch {epoch + 1}")
     for step, batch in enumerate(batches, start=epoch * steps):
+        torch.manual_seed(mix(plan.seed, step, plan.setting.processes.rank))
         lr = plan.rate(step)
         set_rate(plan.optimizer, lr)
         with setting.autocast():

@@ -1,0 +1,63 @@
+"""Other libraries' classifiers under our face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import vitrail
+from vitrail import weights
+from vitrail.errors import InputError
+
+SMALL = {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "window_size": 2}
+SWIN = "timm/swin_tiny_patch4_window7_224"
+
+
+def test_they_are_what_their_library_builds() -> None:
+    import timm
+    import torchvision
+
+    ours = vitrail.create_model("timm/resnet18", 10, (64, 64)).eval()
+    theirs = timm.create_model("resnet18", num_classes=10).eval()
+    theirs.load_state_dict({name.removeprefix("model."): value for name, value in ours.state_dict().items()})
+    x = torch.randn(2, 3, 64, 64)
+    assert torch.equal(ours(x), theirs(x))
+    document = vitrail.describe("torchvision/resnet50", 1000)
+    assert document["parameters"] == 25_557_032
+    assert document["multiply_adds"] == pytest.approx(4.09e9, rel=2e-3)
+    assert torchvision.models.get_model("resnet18").fc.out_features == 1000
+
+
+def test_a_timm_swin_of_equal_size_has_our_parameters_and_maps() -> None:
+    theirs = vitrail.create_model(SWIN, 5, (32, 32), **SMALL)
+    ours = vitrail.create_model("swin_nano", 5, (32, 32), dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=2)
+    assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
+    x = torch.randn(1, 3, 32, 32)
+    assert [m.shape for m in theirs.features(x)] == [m.shape for m in ours.features(x)]
+    assert theirs.channels == ours.channels and theirs.strides == ours.strides
+    assert all(name in dict(theirs.named_parameters()) for name in theirs.no_weight_decay())
+
+
+def test_our_file_carries_them(tmp_path: Path) -> None:
+    model = vitrail.create_model(SWIN, 5, (32, 32), **SMALL).eval()
+    weights.save(tmp_path / "m.safetensors", model, classes=list("abcde"))
+    again, _ = weights.open_model(tmp_path / "m.safetensors")
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model(x), again(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("timm/resnet55", {}, "Nearest: .*resnet50"),
+        ("torchvision/swin_t", {"windw": 7}, "windw"),
+        ("timm/resnet18", {"pretrained": True}, "not an option"),
+        ("timm/hf_hub:someone/thing", {}, "no model"),
+    ],
+)
+def test_what_they_do_not_know_is_one_line(name: str, options: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        vitrail.create_model(name, 10, (64, 64), **options)
+    assert "\n" not in str(caught.value)
