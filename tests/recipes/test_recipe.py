@@ -89,7 +89,7 @@ def test_an_override_is_read_by_its_fields_type(override: str, wanted: Recipe) -
         ("optimizer.lr=fast", r"optimizer.lr: .*number; got 'fast'"),
         ("epochs=2.5", r"epochs: .*integer; got 2.5"),
         ("epochs=0", r"epochs: .*greater than 0"),
-        ("precision=fp8", r"precision: .*'bfloat16'; got 'fp8'"),
+        ("precision=fp8", r"precision: .*'bfloat16' or 'float16'; got 'fp8'"),
         ("augment.crop=wide", r"augment.crop: .*got 'wide'"),
         ("model=swin_tiny", r"model has fields of its own: name, size, overrides"),
         ("seed.x=1", r"seed has no field 'x'"),

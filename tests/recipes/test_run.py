@@ -147,7 +147,7 @@ def test_what_is_no_trained_model_is_one_line(finished: Path, tmp_path: Path) ->
 
 def test_data_by_word_or_path() -> None:
     assert sources.named("digits") == Digits()
-    assert sources.named("here", Folder("there", 0.5, 3)) == Folder("here", 0.5, 3)
+    assert sources.named("here", Folder("there", held_out=0.5, seed=3)) == Folder("here", held_out=0.5, seed=3)
     assert sources.workers(Digits(), None) == 0
     assert sources.workers(Folder("x"), 3) == 3
     with pytest.raises(InputError, match="classes 0 to 9"):

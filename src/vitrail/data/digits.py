@@ -20,14 +20,20 @@ class Digits:
     classes = CLASSES
 
     def __init__(self, pixels: np.ndarray, targets: np.ndarray, numbers: np.ndarray) -> None:
-        self.pixels, self.targets, self.numbers = pixels, targets, numbers
+        self.pixels, self.targets, self.numbers = pixels, targets.tolist(), numbers
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> Sample:
         image = Image.fromarray(self.pixels[index]).convert("RGB")
-        return Sample(image, int(self.targets[index]), f"digit {self.numbers[index]}")
+        return Sample(image, self.targets[index], self.name(index))
+
+    def name(self, index: int) -> str:
+        return f"digit {self.numbers[index]}"
+
+    def content(self, index: int) -> bytes:
+        return self.pixels[index].tobytes()
 
 
 def open_split(held_out: float = 0.2, seed: int = 0) -> tuple[Digits, Digits]:

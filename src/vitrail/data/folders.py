@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from vitrail.data import images
-from vitrail.data.sample import Sample
+from vitrail.data.collection import Collection, part
 from vitrail.errors import InputError, nearest
 
 
-class ClassFolders:
-    """Files with their classes, decoded when asked for."""
+class ClassFolders(Collection):
+    """Files under a folder with their classes.
 
-    def __init__(self, files: Sequence[tuple[str, int]], classes: tuple[str, ...]) -> None:
-        self.files, self.classes = tuple(files), classes
+    Args:
+        files: Paths under `root`, written with /, and the class of each.
+    """
 
-    def __len__(self) -> int:
-        return len(self.files)
+    def __init__(self, root: Path, files: Sequence[tuple[str, int]], classes: tuple[str, ...]) -> None:
+        super().__init__(str(root), [key for key, _ in files], [target for _, target in files], classes)
 
-    def __getitem__(self, index: int) -> Sample:
-        path, target = self.files[index]
-        return Sample(images.read(path), target, path)
+    def content(self, index: int) -> bytes:
+        return images.read_bytes(self.name(index))
 
 
-def open_split(root: str | Path, held_out: float = 0.2, seed: int = 0) -> tuple[ClassFolders, ClassFolders]:
+def open_split(root: str | Path, held_out: float = 0.2, seed: int = 0) -> tuple[Collection, Collection]:
     """The training and the held-out pictures under `root`.
 
     Where `root` holds `train` and `val`, those; else the pictures of every class folder, parted by the hash of
@@ -43,15 +42,7 @@ def open_split(root: str | Path, held_out: float = 0.2, seed: int = 0) -> tuple[
             raise InputError(f"{root} holds train/ but no val/ beside it.")
         training = read_classes(root / "train")
         return training, read_classes(root / "val", training.classes)
-    everything = read_classes(root)
-    parts: tuple[list[tuple[str, int]], list[tuple[str, int]]] = ([], [])
-    for target in range(len(everything.classes)):
-        files = [file for file in everything.files if file[1] == target]
-        ranked = sorted(files, key=lambda file: _hash(seed, Path(file[0]).relative_to(root)))
-        count = min(max(round(held_out * len(files)), 1), len(files) - 1)
-        parts[1].extend(sorted(ranked[:count]))
-        parts[0].extend(sorted(ranked[count:]))
-    return ClassFolders(parts[0], everything.classes), ClassFolders(parts[1], everything.classes)
+    return part(read_classes(root), held_out, seed)
 
 
 def open_held_out(root: str | Path, classes: tuple[str, ...]) -> ClassFolders:
@@ -80,8 +71,9 @@ def read_classes(root: str | Path, classes: tuple[str, ...] | None = None) -> Cl
         found = picture_files(folder)
         if not found:
             raise InputError(f"{folder}: a class without a picture ({', '.join(images.SUFFIXES)}).")
-        files += [(str(path), names.index(folder.name)) for path in found]
-    return ClassFolders(files, names)
+        target = names.index(folder.name)
+        files += [(path.relative_to(root).as_posix(), target) for path in found]
+    return ClassFolders(root, files, names)
 
 
 def picture_files(folder: str | Path) -> list[Path]:
@@ -102,7 +94,3 @@ def _folder(root: str | Path) -> Path:
     if not root.is_dir():
         raise InputError(f"{root}: " + ("is a file, wanted a folder." if root.exists() else "no such folder."))
     return root
-
-
-def _hash(seed: int, path: Path) -> bytes:
-    return hashlib.blake2b(f"{seed}:{path.as_posix()}".encode()).digest()

@@ -21,11 +21,15 @@ def read(path: str | Path) -> Image.Image:
 
     Raises: InputError naming the file, where it cannot be read or decoded.
     """
+    return decode(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """A file as it is. Raises: InputError naming it, where it cannot be read."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return decode(content, str(path))
 
 
 def decode(content: bytes, name: str, most_pixels: int = MOST_PIXELS) -> Image.Image:

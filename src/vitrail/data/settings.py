@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -26,6 +26,20 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RandAugment:
+    """`count` changes of a picture, each drawn from a fixed list and made with probability `chance`.
+
+    magnitude: Strength, 0 to 10.     spread: Standard deviation of the strength, drawn anew for each change.
+    The defaults are `rand-m9-mstd0.5-inc1` of the releases. Source: RandAugment (arXiv 1909.13719), timm's variant.
+    """
+
+    count: Annotated[int, Field(ge=1)] = 2
+    magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
+    spread: Annotated[float, Field(ge=0)] = 0.5
+    chance: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+@dataclass(frozen=True, config=STRICT)
 class Augment:
     """What only training does, in this order; zero or None leaves a step out.
 
@@ -33,8 +47,11 @@ class Augment:
     rotate: Largest angle either way, degrees.      shift: Largest shift either way, share of the side.
     scale: Smallest and largest zoom.               flip: Probability of a mirror image.
     jitter: Strength of the change of brightness, contrast and saturation.
+    rand: RandAugment.
     erase: Probability that a rectangle is replaced by noise.
     mixup, cutmix: Beta parameters of the two ways to mix a batch; with both, each batch draws one of them.
+    repeats: Changed copies of a picture that stand in one batch; an epoch keeps its length, so it sees 1 / repeats
+        of the pictures. Source: Hoffer et al. (arXiv 1901.09335).
     """
 
     crop: tuple[float, float] | None = None
@@ -43,6 +60,8 @@ class Augment:
     scale: tuple[float, float] | None = None
     flip: float = 0.0
     jitter: float = 0.0
+    rand: RandAugment | None = None
     erase: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    repeats: Annotated[int, Field(ge=1)] = 1

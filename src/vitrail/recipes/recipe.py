@@ -37,9 +37,15 @@ class Model:
 
 @dataclass(frozen=True, config=STRICT)
 class Folder:
-    """Class folders at `path`: train/ and val/, or one set of classes of which the share `held_out` is held out."""
+    """Pictures at `path` with train and val parts, or one set of which the share `held_out` of each class is held out.
+
+    layout: How they lie there; "auto" looks. "classes": a folder a class. "zip": train.zip with train_map.txt, val
+        likewise. "shards": WebDataset tar files. "table": parquet files, or what Hugging Face `datasets` saved.
+        "idx": files like MNIST's.
+    """
 
     path: str | None = None
+    layout: Literal["auto", "classes", "zip", "shards", "table", "idx"] = "auto"
     held_out: Share = 0.2
     seed: int = 0
     kind: Literal["folder"] = "folder"
@@ -75,13 +81,68 @@ class SGD:
     kind: Literal["sgd"] = "sgd"
 
 
+Epochs = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0)]
+Times = Literal["step", "epoch"]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Cosine:
-    """From `start` to the optimizer's lr in a line over `warmup` epochs, then half a cosine to `end`, step by step."""
+    """From `start` to the optimizer's lr in a line over `warmup` epochs, then half a cosine to `end`.
 
-    warmup: Annotated[float, Field(ge=0)] = 0.0
-    start: Annotated[float, Field(ge=0)] = 0.0
-    end: Annotated[float, Field(ge=0)] = 0.0
+    by: How often the rate changes.
+    within: The cosine is counted from the first epoch, so that the warm-up hides its beginning, and a rate by epoch is
+        that of the epoch before: DeiT's scheduler. Else it begins after the warm-up: Swin's.
+    """
+
+    warmup: Epochs = 0.0
+    start: Rate = 0.0
+    end: Rate = 0.0
+    by: Times = "step"
+    within: bool = False
+    kind: Literal["cosine"] = "cosine"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Polynomial:
+    """As Cosine, but after the warm-up `end + (lr - end) (1 - way)^power`; a power of 1 is a line."""
+
+    warmup: Epochs = 0.0
+    start: Rate = 0.0
+    end: Rate = 0.0
+    power: PositiveFloat = 1.0
+    by: Times = "step"
+    kind: Literal["polynomial"] = "polynomial"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Steps:
+    """After the warm-up the optimizer's lr, multiplied by `factor` at the end of each epoch in `at`."""
+
+    at: tuple[Epochs, ...] = ()
+    factor: PositiveFloat = 0.1
+    warmup: Epochs = 0.0
+    start: Rate = 0.0
+    by: Times = "step"
+    kind: Literal["steps"] = "steps"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Groups:
+    """Which parameters learn, how fast, and which decay: the papers' codes differ from task to task.
+
+    exempt: Parameters without weight decay: "vector" those of at most one axis, "named" what the model names in
+        `no_weight_decay()`, any other text those whose path holds it. ImageNet's codes exempt the three of the default.
+    rates: Part of a path -> share of the learning rate; of several that a path holds the longest decides.
+    layer_decay: Each layer learns at this share of the rate of the one above it; the head, and norms before it, at
+        the full rate, the stem slowest. A layer is a block; a step down counts with the block after it.
+    frozen: Parts from the front that do not learn and stay in eval mode: 1 the stem, 2 also the first stage, ...
+    """
+
+    exempt: tuple[str, ...] = ("vector", "named", ".bias")
+    rates: dict[str, Rate] = Field(default_factory=dict)
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    frozen: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -89,9 +150,16 @@ class Recipe:
     """A training run.
 
     batch: Pictures per step over all processes together.
+    accumulate: Parts a batch is computed in, one after the other, to spare memory; the step is the same, but for what
+        looks at a whole part: mixing and batch norm.
     smoothing: Share of each target given evenly to all classes.
     clip: Largest norm of all gradients together; None leaves them.
-    precision: "bfloat16" computes products in it; weights and updates are float32 either way.
+    precision: "bfloat16" and "float16" compute products in it, float16 with the loss scaled so that small gradients
+        survive; weights and updates are float32 whichever it is.
+    average: Share that an exponential moving average of the weights keeps at each step, such as 0.9999; the average
+        is then what is measured and kept. None keeps the weights themselves.
+    unreadable: Share of the pictures of an epoch that may be damaged: each is passed over, counted and named; more
+        end the run.
     seed: Decides the first weights, the order, every augmentation and drop path.
     weights: A run's folder or a weights file to begin from, of the same architecture; the head begins anew, tables of
         another window are resized. None begins from random weights.
@@ -100,18 +168,23 @@ class Recipe:
     model: Model
     data: Annotated[Folder | Digits, Field(discriminator="kind")]
     optimizer: Annotated[AdamW | SGD, Field(discriminator="kind")] = AdamW()
-    schedule: Cosine = Cosine()
+    groups: Groups = Groups()
+    schedule: Annotated[Cosine | Polynomial | Steps, Field(discriminator="kind")] = Cosine()
     epochs: PositiveInt = 100
     batch: PositiveInt = 128
+    accumulate: PositiveInt = 1
     preprocessing: Preprocessing = Preprocessing()
     augment: Augment = Augment()
     smoothing: Share = 0.0
     clip: PositiveFloat | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    unreadable: Share = 0.01
     seed: int = 0
     weights: str | None = None
 
 
+KINDS = {"folder", "digits", "adamw", "sgd", "cosine", "polynomial", "steps"}  # pydantic names them within a path
 _ADAPTER = TypeAdapter(Recipe)
 
 
@@ -134,5 +207,5 @@ def from_json(text: str, name: str = "recipe") -> Recipe:
 def one_line(error: ValidationError) -> str:
     """The first thing pydantic found wrong, as `field: what was wanted; got what came`."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in ("folder", "digits", "adamw", "sgd"))
+    field = ".".join(str(part) for part in first["loc"] if part not in KINDS)
     return f"{field}: {first['msg'][0].lower() + first['msg'][1:]}; got {first['input']!r}"

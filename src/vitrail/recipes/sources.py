@@ -14,7 +14,7 @@ def named(text: str, data: Folder | Digits | None = None) -> Folder | Digits:
     """What `--data TEXT` means: the word `digits`, or the path of class folders, split as `data` splits them."""
     if text == "digits":
         return data if isinstance(data, Digits) else Digits()
-    return Folder(text, data.held_out, data.seed) if data else Folder(text)
+    return Folder(text, held_out=data.held_out, seed=data.seed) if data else Folder(text)
 
 
 def open_split(data: Folder | Digits) -> tuple[Pictures, Pictures]:
