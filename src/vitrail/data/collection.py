@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 
+from PIL import Image
+
+from vitrail.data import classes as called
 from vitrail.data import images
 from vitrail.data.sample import Sample
+from vitrail.errors import InputError, nearest
 
 
 class Collection:
@@ -32,10 +37,13 @@ class Collection:
         """What an error or a caption calls a picture."""
         return f"{self.root}/{self.keys[index]}"
 
+    def picture(self, index: int) -> Image.Image:
+        """A picture decoded. Raises: InputError naming one that cannot be used."""
+        return images.decode(self.content(index), self.name(index))
+
     def __getitem__(self, index: int) -> Sample:
-        """The decoded picture. Raises: InputError naming one that cannot be used."""
-        name = self.name(index)
-        return Sample(images.decode(self.content(index), name), self.targets[index], name)
+        """The decoded picture with its class. Raises: InputError naming one that cannot be used."""
+        return Sample(self.picture(index), self.targets[index], self.name(index))
 
 
 class Part(Collection):
@@ -49,8 +57,49 @@ class Part(Collection):
     def content(self, index: int) -> bytes:
         return self.whole.content(self.indices[index])
 
+    def picture(self, index: int) -> Image.Image:
+        return self.whole.picture(self.indices[index])
+
     def name(self, index: int) -> str:
         return self.whole.name(self.indices[index])
+
+
+def split(
+    training: Collection, beside: Collection | None, held_out: float = 0.2, seed: int = 0
+) -> tuple[Collection, Collection]:
+    """The training and the held-out pictures: those of `beside` where there is one, else a part of `training`.
+
+    Args:
+        held_out, seed: As for `part`; they have no say where there is `beside`.
+    Raises: InputError for two classes of one name, a class without a training picture, or one that only `beside` has.
+    """
+    called.distinct(training.classes, training.root)
+    empty = sorted(set(range(len(training.classes))) - set(training.targets))
+    if empty:
+        name, more = training.classes[empty[0]], f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise InputError(
+            f"{training.root}: no training picture of class {name!r}{more}; add some, or take its name out."
+        )
+    if beside is None:
+        return part(training, held_out, seed)
+    return training, reindex(beside, training.classes)
+
+
+def reindex(whole: Collection, names: tuple[str, ...]) -> Collection:
+    """The same pictures with targets that index `names`, matched by name.
+
+    Raises: InputError for a picture of a class of another name.
+    """
+    if whole.classes == names:
+        return whole
+    places = {name: index for index, name in enumerate(names)}
+    for target in sorted(set(whole.targets)):
+        name = whole.classes[target]
+        if name not in places:
+            raise InputError(f"{whole.root}: {name!r} is none of the {len(names)} classes." + nearest(name, names))
+    again = copy.copy(whole)
+    again.targets, again.classes = [places[whole.classes[target]] for target in whole.targets], names
+    return again
 
 
 def part(whole: Collection, held_out: float, seed: int) -> tuple[Part, Part]:

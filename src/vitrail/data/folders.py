@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from vitrail.data import classes as called
 from vitrail.data import images
 from vitrail.data.collection import Collection, part
 from vitrail.errors import InputError, nearest
@@ -62,6 +63,8 @@ def read_classes(root: str | Path, classes: tuple[str, ...] | None = None) -> Cl
     if not folders:
         raise InputError(f"{root} holds no class folders; wanted {root}/CLASS/picture.jpg.")
     names = classes or tuple(folder.name for folder in folders)
+    if not classes:
+        called.distinct(names, root)
     files: list[tuple[str, int]] = []
     for folder in folders:
         if folder.name not in names:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
-from vitrail.data import digits, folders
+from vitrail.data import digits, layouts
 from vitrail.data.sample import Pictures
 from vitrail.errors import InputError
 from vitrail.recipes.recipe import Digits, Folder
 
 
 def named(text: str, data: Folder | Digits | None = None) -> Folder | Digits:
-    """What `--data TEXT` means: the word `digits`, or the path of class folders, split as `data` splits them."""
+    """What `--data TEXT` means: the word `digits`, or the path of pictures, laid out and split as `data` says."""
     if text == "digits":
         return data if isinstance(data, Digits) else Digits()
+    if isinstance(data, Folder):
+        return replace(data, path=text)
     return Folder(text, held_out=data.held_out, seed=data.seed) if data else Folder(text)
 
 
@@ -24,21 +27,19 @@ def open_split(data: Folder | Digits) -> tuple[Pictures, Pictures]:
     """
     if isinstance(data, Digits):
         return digits.open_split(data.held_out, data.seed)
-    if data.path is None:
-        raise InputError(
-            "This recipe trains on your own folder: --data FOLDER, with FOLDER/train/CLASS and "
-            "FOLDER/val/CLASS, or FOLDER/CLASS."
-        )
-    return folders.open_split(data.path, data.held_out, data.seed)
+    return layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
 
 
 def open_held_out(data: Folder | Digits, classes: tuple[str, ...]) -> Pictures:
-    """What a trained model is measured on: `val` or all of a folder, or the held-out digits."""
+    """What a trained model is measured on: the held-out part or all of a folder, or the held-out digits.
+
+    Raises: InputError where the recipe names no folder, or what it names has other classes.
+    """
     if isinstance(data, Digits):
         if classes != digits.CLASSES:
             raise InputError(f"The digits have the classes 0 to 9; this model has {len(classes)} others.")
         return digits.open_split(data.held_out, data.seed)[1]
-    return folders.open_held_out(data.path or "", classes)
+    return layouts.open_held_out(_path(data), data.layout, classes)
 
 
 def workers(data: Folder | Digits, asked: int | None) -> int:
@@ -46,3 +47,12 @@ def workers(data: Folder | Digits, asked: int | None) -> int:
     if asked is not None:
         return asked
     return 0 if isinstance(data, Digits) else min(os.cpu_count() or 1, 8)
+
+
+def _path(data: Folder) -> str:
+    if data.path is None:
+        raise InputError(
+            "This recipe trains on your own pictures: --data FOLDER, with FOLDER/train/CLASS and FOLDER/val/CLASS, "
+            "FOLDER/CLASS, or another layout of docs/data.md."
+        )
+    return data.path
