@@ -1,0 +1,102 @@
+"""`vitrail check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vitrail.data.check import Report
+
+SHOWN = 3  # cases of a finding that a person sees
+
+
+def check(
+    data: Annotated[str, typer.Argument(help="The data set, as `vitrail train --data` takes it, or `digits`.")],
+    size: Annotated[int, typer.Option(min=1, help="Pixels a picture's shorter side should have at least.")] = 32,
+    out: Annotated[Path | None, typer.Option(help="Also draw classes and sizes into this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every case.")] = False,
+) -> None:
+    """Look at a data set before training on it.
+
+    Finds pictures that cannot be read, that are there twice, that stand in both parts or in two classes, and classes
+    and shapes that make trouble. Exits with 1 where something would stop or spoil training.
+    """
+    from vitrail.errors import InputError
+
+    if out and (out.suffix.lower() != ".png" or not out.parent.is_dir()):
+        raise InputError(f"{out}: wanted a .png file in a folder that exists.")
+
+    from vitrail.cli import read
+    from vitrail.data.check import looks, report
+    from vitrail.recipes import sources
+    from vitrail.train.record import track
+
+    training, held_out = sources.open_split(sources.named(data))
+    count = len(training) + len(held_out)
+    found = report(track(looks(training, held_out), count, "looking"), training.classes, size)
+    if out:
+        from vitrail.draw.dataset import draw_dataset
+
+        draw_dataset(out, found.classes, found.counts, found.sizes, f"{data}: {count} pictures")
+        typer.echo(f"drawn in {out}", err=True)
+    if as_json:
+        read.show_json(_document(data, found))
+    else:
+        _show(found)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+def _document(data: str, found: Report) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from vitrail.data.check import summary
+
+    return {
+        "data": data,
+        "sound": found.sound,
+        "classes": list(found.classes),
+        "counts": {part: dict(zip(found.classes, each, strict=True)) for part, each in found.counts.items()},
+        "sizes": {part: summary(each) for part, each in found.sizes.items()},
+        "modes": found.modes,
+        "findings": [asdict(finding) for finding in found.findings],
+    }
+
+
+def _show(found: Report) -> None:
+    """Both parts in a table (ranges, and the median of sizes), then the findings, the worst first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from vitrail.data.check import summary
+
+    console = Console(highlight=False, markup=False)
+    table = Table("part", box=None, header_style="bold")
+    for column in ("pictures", "classes", "in a class", "width", "height"):
+        table.add_column(column, justify="right")
+    for part, each in found.counts.items():
+        there = [count for count in each if count]
+        sides = summary(found.sizes[part])
+        table.add_row(
+            part,
+            str(sum(each)),
+            str(len(there)),
+            f"{min(there)} – {max(there)}" if there else "",
+            *(f"{side['min']} – {side['max']} ({side['median']:g})" for side in sides.values()),
+        )
+    console.print(table)
+    colours = {"error": "bold red", "warning": "yellow", "note": "blue"}
+    for finding in found.findings:
+        console.print()
+        console.print(Text(f"{finding.level}  ", colours[finding.level]) + f"{finding.what}: {len(finding.cases)}")
+        for case in finding.cases[:SHOWN]:
+            console.print(f"    {case.line}", soft_wrap=True)
+        if len(finding.cases) > SHOWN:
+            console.print(f"    and {len(finding.cases) - SHOWN} more: --json names them all")
+        console.print(f"  {finding.advice}", style="italic", soft_wrap=True)
+    if not found.findings:
+        console.print("\nNothing to put right.")
