@@ -27,8 +27,18 @@ class Greys:
     def __init__(self, count: int) -> None:
         self.count = count
 
+    @property
+    def targets(self) -> list[int]:
+        return [index % 2 for index in range(self.count)]
+
     def __len__(self) -> int:
         return self.count
+
+    def name(self, index: int) -> str:
+        return f"grey {index}"
+
+    def content(self, index: int) -> bytes:
+        return bytes([index])
 
     def __getitem__(self, index: int) -> Sample:
         return Sample(Image.new("RGB", (8, 8), (index, index, index)), index % 2, f"grey {index}")
@@ -126,12 +136,77 @@ def test_workers_are_let_go_at_once() -> None:
     assert time.perf_counter() - begun < 4.0
 
 
+class Damaged(Greys):
+    """Greys of which those with an odd number cannot be read."""
+
+    def __getitem__(self, index: int) -> Sample:
+        if index % 2:
+            raise InputError(f"grey {index}: not a readable picture.")
+        return super().__getitem__(index)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_cannot_be_read_is_one_line(workers: int) -> None:
+def test_in_training_another_picture_takes_a_damaged_ones_place(workers: int) -> None:
+    first, second = (
+        list(Loader(Batches(Damaged(8), CHANGE, 0, replace=True), 4, True, count).epoch(0)) for count in (workers, 0)
+    )
+    assert [len(batch) for batch in first] == [4, 4]
+    assert all(int(name.split()[1]) % 2 == 0 for batch in first for name in batch.names)
+    skipped = sorted(line for batch in first for line in batch.skipped)
+    assert skipped == [f"grey {index}: not a readable picture." for index in (1, 3, 5, 7)]
+    for a, b in zip(first, second, strict=True):
+        assert a.names == b.names and torch.equal(a.images, b.images)
+
+
+def test_in_measuring_a_damaged_picture_is_left_out() -> None:
+    batches = list(Loader(Batches(Damaged(7), CHANGE, 0), 2, False).epoch(0))
+    assert [batch.names for batch in batches] == [("grey 0",), ("grey 2",), ("grey 4",), ("grey 6",)]
+    assert [len(batch.skipped) for batch in batches] == [1, 1, 1, 0]
+    nothing = list(Loader(Batches(Damaged(2), CHANGE, 0), 1, False).epoch(0))[1]
+    assert len(nothing) == len(nothing.images) == 0 and len(nothing.skipped) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_where_nothing_can_be_read_it_is_one_line(workers: int) -> None:
     class Broken(Greys):
         def __getitem__(self, index: int) -> Sample:
             raise InputError(f"grey {index}: not a readable picture.")
 
-    with pytest.raises(InputError) as caught:
-        list(Loader(Batches(Broken(2), CHANGE, 0), 2, False, workers).epoch(0))
-    assert str(caught.value) == "grey 0: not a readable picture."
+    with pytest.raises(InputError, match=r"^grey \d: not a readable picture. Nor could any of 16 others be read"):
+        list(Loader(Batches(Broken(2), CHANGE, 0, replace=True), 2, True, workers).epoch(0))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_goes_on_in_its_middle(workers: int) -> None:
+    training = loader(22, 4, workers=workers)
+    whole = list(training.epoch(2))
+    for start in (0, 3, 5):
+        rest = list(training.epoch(2, start))
+        assert len(rest) == 5 - start
+        for a, b in zip(whole[start:], rest, strict=True):
+            assert a.names == b.names and torch.equal(a.images, b.images)
+
+
+def test_parts_are_the_batch_cut_up() -> None:
+    whole = list(loader(26, 8).epoch(1))
+    parts = [list(loader(26, 8, rank=rank, world=2, parts=2).epoch(1)) for rank in (0, 1)]
+    assert len(parts[0]) == 2 * len(whole) == 6
+    for number, batch in enumerate(whole):
+        pieces = [parts[rank][2 * number + part] for rank in (0, 1) for part in (0, 1)]
+        assert batch.names == sum((piece.names for piece in pieces), ())
+        assert torch.equal(batch.images, torch.cat([piece.images for piece in pieces]))
+    with pytest.raises(InputError, match=r"batch of 8 cannot be shared by 2 processes in 3 parts; batch=6 can"):
+        loader(26, 8, world=2, parts=3)
+
+
+def test_repeated_samples_stand_in_one_batch_and_differ() -> None:
+    repeated = list(loader(20, 6, repeats=3).epoch(0))
+    assert len(repeated) == len(loader(20, 6))
+    for batch in repeated:
+        assert [batch.names.count(name) for name in dict.fromkeys(batch.names)] == [3, 3]
+        assert not torch.equal(batch.images[0], batch.images[1])
+    seen = names(repeated)
+    assert len(set(seen)) == len(seen) // 3
+    once = next(batch for batch in loader(20, 20).epoch(0))
+    first = repeated[0].names[0]
+    assert torch.equal(once.images[once.names.index(first)], repeated[0].images[0])  # the first copy is the usual one

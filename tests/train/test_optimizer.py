@@ -1,13 +1,15 @@
-"""Which parameters decay, and what the learning rate is at every step."""
+"""Which parameters learn, how fast, and which decay."""
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from vitrail.errors import InputError
+from vitrail.models.catalogue import create_model
 from vitrail.train import optimizer as optimizers
 
 
@@ -35,20 +37,66 @@ def test_only_matrices_that_the_model_does_not_exempt_decay() -> None:
     assert len(optimizers.groups(nn.LayerNorm(3), 0.05)) == 1
 
 
+def decays(model: nn.Module, exempt: tuple[str, ...]) -> set[str]:
+    found = {
+        id(p) for group in optimizers.groups(model, 0.05, exempt) for p in group["params"] if group["weight_decay"]
+    }
+    return {name for name, parameter in model.named_parameters() if id(parameter) in found}
+
+
+def test_what_decays_is_the_recipes_choice() -> None:
+    learning = {"linear.weight", "linear.bias", "norm.weight", "norm.bias", "table"}
+    assert decays(Table(), ()) == learning  # a classic ResNet's
+    assert decays(Table(), ("norm", "named")) == {"linear.weight", "linear.bias"}  # the detection codes'
+    assert decays(Table(), ("vector",)) == {"linear.weight", "table"}
+
+
+def scales(model: nn.Module, **options: Any) -> dict[str, float]:
+    found = {id(p): group["scale"] for group in optimizers.groups(model, 0.05, **options) for p in group["params"]}
+    return {name: found[id(parameter)] for name, parameter in model.named_parameters() if id(parameter) in found}
+
+
+def test_the_longest_part_of_a_path_decides_the_rate() -> None:
+    said = scales(Table(), rates={"n": 0.5, "norm": 0.1, "norm.bias": 2.0})
+    assert said == {"linear.weight": 0.5, "linear.bias": 0.5, "norm.weight": 0.1, "norm.bias": 2.0, "table": 1.0}
+    with pytest.raises(InputError, match="no parameter's path holds 'backbone'"):
+        scales(Table(), rates={"backbone": 0.1})
+
+
+def test_each_layer_learns_slower_than_the_one_above() -> None:
+    model = create_model("swin_nano", 3, (32, 32), dim=8, depths=(1, 2, 1, 1), heads=(1, 1, 2, 2), window=2)
+    said = scales(model, layer_decay=0.5)
+    assert said["head.weight"] == said["norm.weight"] == 1.0
+    assert said["trunk.stem.project.weight"] == 0.5**6
+    blocks = {name: scale for name, scale in said.items() if ".blocks." in name or ".down." in name}
+    expected = {(0, 0): 5, (1, 0): 4, (1, 1): 3, (2, 0): 2, (3, 0): 1}
+    for name, scale in blocks.items():
+        words = name.split(".")
+        assert scale == 0.5 ** expected[int(words[2]), int(words[4]) if words[3] == "blocks" else 0], name
+    with pytest.raises(InputError, match="does not say its layers"):
+        scales(Table(), layer_decay=0.5)
+
+
+def test_frozen_parts_stay_as_they_are() -> None:
+    model = create_model("iwin_nano", 3, (32, 32), dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), drop_path=0.5)
+    optimizers.freeze(model, 2)
+    model.train()
+    assert not model.trunk.stem.training and not any(m.training for m in model.trunk.stages[0].modules())
+    assert all(m.training for m in model.trunk.stages[1].modules())
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {n for n, _ in model.named_parameters() if n.startswith(("trunk.stem.", "trunk.stages.0."))}
+    with pytest.raises(InputError, match="has 5 parts"):
+        optimizers.freeze(model, 6)
+    with pytest.raises(InputError, match="Table has 0 parts"):
+        optimizers.freeze(Table(), 1)
+    with pytest.raises(InputError, match="nothing to learn"):
+        optimizers.groups(model.requires_grad_(False), 0.1)
+
+
 def test_optimizers_hand_on_what_they_are_given() -> None:
-    adamw = optimizers.adamw(Table(), 1e-3, 0.05, (0.8, 0.9), 1e-7)
+    adamw = optimizers.adamw(optimizers.groups(Table(), 0.05), 1e-3, (0.8, 0.9), 1e-7)
     assert [adamw.param_groups[1][name] for name in ("lr", "betas", "eps")] == [1e-3, (0.8, 0.9), 1e-7]
-    sgd = optimizers.sgd(Table(), 0.1, 1e-4, 0.9)
+    sgd = optimizers.sgd(optimizers.groups(Table(), 1e-4, rates={"norm": 0.1}), 0.1, 0.9)
     assert (sgd.param_groups[0]["momentum"], sgd.param_groups[0]["weight_decay"]) == (0.9, 1e-4)
     optimizers.set_rate(sgd, 0.5)
-    assert [group["lr"] for group in sgd.param_groups] == [0.5, 0.5]
-
-
-def test_the_rate_climbs_in_a_line_and_falls_in_a_cosine() -> None:
-    rate = optimizers.warmup_cosine(peak=1.0, steps=110, warmup=10, start=0.2, end=0.1)
-    assert [rate(step) for step in (0, 5, 10)] == pytest.approx([0.2, 0.6, 1.0])
-    assert rate(60) == pytest.approx(0.55)
-    assert rate(35) == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 4)) / 2)
-    assert rate(109) == pytest.approx(0.1, abs=1e-3)
-    assert rate(110) == pytest.approx(0.1)
-    assert optimizers.warmup_cosine(1.0, 4, 4, 0.0, 0.0)(3) == 0.75
+    assert sorted({group["lr"] for group in sgd.param_groups}) == [0.05, 0.5]

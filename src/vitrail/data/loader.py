@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vitrail.data.randomness import mix, seeded
@@ -13,22 +14,34 @@ from vitrail.data.sample import Batch, Pictures
 from vitrail.data.transforms import Mixing, Transform
 from vitrail.errors import InputError
 
+TRIES = 16  # other pictures that training looks at before it gives a damaged one up
+
 
 class Draw(NamedTuple):
-    """Which samples make a batch, in which epoch: all that a worker is told."""
+    """Which samples make a batch, in which epoch: all that a worker is told.
+
+    copies: Which changed copy of its sample each is; empty where an epoch has one of each.
+    """
 
     epoch: int
     indices: tuple[int, ...]
+    copies: tuple[int, ...] = ()
 
 
 class Batches(Dataset["Batch | InputError"]):
     """Draw -> Batch, without state: decode, transform each, stack, mix.
 
-    A picture's error comes as the item: raised in a worker, its one line would be buried in a traceback.
+    A picture that cannot be used is left out and named in `Batch.skipped`; with `replace` another takes its place, so
+    that the batch keeps its size: training wants that, measuring must not have it.
+
+    An error comes as the item: raised in a worker, its one line would be buried in a traceback.
     """
 
-    def __init__(self, pictures: Pictures, transform: Transform, seed: int, mixing: Mixing | None = None) -> None:
-        self.pictures, self.transform, self.seed, self.mixing = pictures, transform, seed, mixing
+    def __init__(
+        self, pictures: Pictures, transform: Transform, seed: int, mixing: Mixing | None = None, replace: bool = False
+    ) -> None:
+        self.pictures, self.transform, self.seed = pictures, transform, seed
+        self.mixing, self.replace = mixing, replace
 
     def __getitem__(self, draw: Draw) -> Batch | InputError:
         try:
@@ -37,17 +50,40 @@ class Batches(Dataset["Batch | InputError"]):
             return error
 
     def load(self, draw: Draw) -> Batch:
-        """The batch itself. Raises: InputError for a picture that cannot be used."""
-        samples = [self.pictures[index] for index in draw.indices]
-        tensors = []
-        for index, sample in zip(draw.indices, samples, strict=True):
-            with seeded(self.seed, draw.epoch, index):
-                tensors.append(self.transform(sample.image))
-        images, target = torch.stack(tensors), torch.tensor([sample.target for sample in samples])
+        """The batch itself. Raises: InputError where no picture can take a damaged one's place."""
+        skipped: list[str] = []
+        loaded = []
+        for number, index in enumerate(draw.indices):
+            copy = draw.copies[number : number + 1]
+            found = self._first(draw.epoch, index, copy if any(copy) else (), skipped)
+            if found:
+                loaded.append(found)
+        if not loaded:
+            return Batch(torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), (), tuple(skipped))
+        tensors, targets, names = zip(*loaded, strict=True)
+        images, target = torch.stack(tensors), torch.tensor(targets)
         if self.mixing:
             with seeded(self.seed, draw.epoch, *draw.indices):
                 images, target = self.mixing(images, target)
-        return Batch(images, target, tuple(sample.name for sample in samples))
+        return Batch(images, target, names, tuple(skipped))
+
+    def _first(
+        self, epoch: int, index: int, copy: tuple[int, ...], skipped: list[str]
+    ) -> tuple[Tensor, int, str] | None:
+        """The sample, or with `replace` the first usable one of those that (seed, epoch, index) names after it."""
+        for attempt in range(TRIES + 1):
+            chosen = mix(self.seed, epoch, index, attempt) % len(self.pictures) if attempt else index
+            try:
+                sample = self.pictures[chosen]
+            except InputError as error:
+                if not attempt:
+                    skipped.append(str(error))
+                if not self.replace:
+                    return None
+                continue
+            with seeded(self.seed, epoch, chosen, *copy):
+                return self.transform(sample.image), sample.target, sample.name
+        raise InputError(f"{skipped[-1]} Nor could any of {TRIES} others be read in its place.")
 
 
 class Loader:
@@ -61,7 +97,9 @@ class Loader:
         batch: Samples per step over all processes.
         workers: Processes that decode; 0 decodes in this one. They change nothing but the speed.
         rank, world: Which of how many processes this one is.
-    Raises: InputError where `world` does not divide a training batch, or there is nothing to load.
+        parts: Equal pieces, one after the other, in which this process gets its share of a training batch.
+        repeats: Changed copies of a sample that stand in one training batch; the epoch keeps its length.
+    Raises: InputError where `world` times `parts` does not divide a training batch, or there is nothing to load.
     """
 
     def __init__(
@@ -73,16 +111,18 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         pin: bool = False,
+        parts: int = 1,
+        repeats: int = 1,
     ) -> None:
         if len(batches.pictures) == 0:
             raise InputError("There are no pictures to load.")
         self.batches, self.shuffle, self.rank, self.world = batches, shuffle, rank, world
+        self.parts, self.repeats = parts, repeats
         self.batch = min(batch, len(batches.pictures)) if shuffle else batch
-        if shuffle and self.batch % world:
-            raise InputError(
-                f"A batch of {self.batch} cannot be shared by {world} processes; "
-                f"batch={max(self.batch - self.batch % world, world)} can."
-            )
+        if shuffle and self.batch % (world * parts):
+            shared = f"{world} processes" + (f" in {parts} parts" if parts > 1 else "")
+            fitting = max(self.batch - self.batch % (world * parts), world * parts)
+            raise InputError(f"A batch of {self.batch} cannot be shared by {shared}; batch={fitting} can.")
         self._sequence = _Sequence()
         self._loader: DataLoader[Batch | InputError] = DataLoader(
             batches,
@@ -95,7 +135,7 @@ class Loader:
         )
 
     def __len__(self) -> int:
-        """Batches per epoch of this process."""
+        """Batches per epoch of this process, each part of one counted."""
         return len(self.draws(0))
 
     @property
@@ -103,9 +143,12 @@ class Loader:
         """Samples this process sees in an epoch."""
         return sum(len(draw.indices) for draw in self.draws(0))
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, counted from 0. Raises: InputError for a picture that cannot be used."""
-        self._sequence.draws = self.draws(epoch)
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, counted from 0, without the first `start`.
+
+        Raises: InputError where nothing can take a damaged picture's place.
+        """
+        self._sequence.draws = self.draws(epoch)[start:]
         for batch in self._loader:
             if isinstance(batch, InputError):
                 raise batch
@@ -120,9 +163,17 @@ class Loader:
             return [Draw(epoch, tuple(mine[start : start + each])) for start in range(0, len(mine), each)]
         generator = torch.Generator().manual_seed(mix(self.batches.seed, epoch))
         order = torch.randperm(count, generator=generator).tolist()
-        each = self.batch // self.world
-        starts = range(self.rank * each, count - count % self.batch, self.batch)
-        return [Draw(epoch, tuple(order[start : start + each])) for start in starts]
+        each = self.batch // self.world // self.parts
+        draws = []
+        for start in range(0, count - count % self.batch, self.batch):
+            for first in range(
+                start + self.rank * each * self.parts, start + (self.rank + 1) * each * self.parts, each
+            ):
+                places = range(first, first + each)
+                indices = tuple(order[place // self.repeats] for place in places)
+                copies = tuple(place % self.repeats for place in places) if self.repeats > 1 else ()
+                draws.append(Draw(epoch, indices, copies))
+        return draws
 
 
 class _Sequence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,28 @@ class Network(nn.Module):
     def features(self, x: Tensor) -> list[Tensor]:
         """(B, C_in, H, W) -> one map a stage, (B, C_s, ceil(H / stride_s), ceil(W / stride_s)), before any norm."""
         return [stage.movedim(-1, 1) for stage in self.trunk(x)]
+
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of all stages, from the stem upwards."""
+        return [block for stage in self.trunk.stages for block in stage.blocks]  # type: ignore[union-attr]
+
+    def parts(self) -> list[list[nn.Module]]:
+        """What can be frozen, from the front: the stem, then each stage with the step down to it."""
+        return [[self.trunk.stem], *([stage] for stage in self.trunk.stages)]
+
+    def layer_of(self, path: str) -> int:
+        """The layer of a parameter: 0 in the stem, then 1, 2, ... block by block; above them all norms and head.
+
+        A step down counts with the first block after it.
+        """
+        match = re.match(r"trunk\.(?:(stem)|stages\.(\d+)\.(?:down|blocks\.(\d+)))\.", path)
+        if not match:
+            return len(self.blocks()) + 1
+        if match[1]:
+            return 0
+        depths: list[int] = [len(stage.blocks) for stage in self.trunk.stages]  # type: ignore[arg-type]
+        below = sum(depths[: int(match[2])])
+        return below + int(match[3] or 0) + 1
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the papers' recipes keep from weight decay, beside every bias and every 1-D tensor."""

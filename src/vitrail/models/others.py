@@ -48,6 +48,17 @@ class Other(Network):
             raise InputError(f"{self.name} gives no maps, only classes.")
         return list(self.model.forward_intermediates(x, intermediates_only=True, output_fmt="NCHW"))
 
+    def blocks(self) -> list[nn.Module]:
+        """None that vitrail knows."""
+        return []
+
+    def parts(self) -> list[list[nn.Module]]:
+        """None that vitrail knows."""
+        return []
+
+    def layer_of(self, path: str) -> int:
+        raise InputError(f"{self.name}: vitrail does not know its layers; groups.layer_decay=1 leaves them alike.")
+
     def no_weight_decay(self) -> set[str]:
         said = getattr(self.model, "no_weight_decay", None)
         return {f"model.{name}" for name in said()} if callable(said) else set()

@@ -1,44 +1,191 @@
-"""The state of a run after an epoch, in one file that is whole or absent."""
+"""The state of a run, in files that are whole or are not taken: each has its SHA-256 beside it.
+
+RUN/checkpoints/step-00001200.pt          RUN/checkpoints/step-00001200.pt.sha256       (as `sha256sum -c` reads it)
+
+The two newest are kept, and the one that measured best, which best.json names. A state has the whole tensors under the
+model's own paths, however many processes held them, so any number of processes may go on from it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from vitrail.errors import InputError
+from vitrail.train.average import Average
 from vitrail.train.files import replacing
+
+FORMAT, KEPT = 1, 2
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    epoch: Epochs finished.   step: Optimizer steps made in the one that is open.
+    sums: Of the open epoch: its losses, its pictures, the pictures passed over.   seconds: Spent in it.
+    best: The best score so far, and `best_epoch` the epoch after which it was measured.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    seconds: float = 0.0
+    best: float | None = None
+    best_epoch: int = 0
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """Where a run keeps its state."""
+class State:
+    """Everything that the next step needs. Learning rates and randomness follow from the step, so they are not kept."""
 
-    path: Path
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Average | None = None
+    scaler: torch.amp.GradScaler | None = None
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
-        """Writes what the next epoch needs; `epochs` is how many are finished.
+    def gather(self) -> dict[str, Any]:
+        """As plain tensors on the CPU; every process must call it, the first one has all of them."""
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        document: dict[str, Any] = {
+            "model": get_model_state_dict(self.model, options=options),
+            "optimizer": get_optimizer_state_dict(self.model, self.optimizer, options=options),
+        }
+        if self.average:
+            with self.average.applied():
+                document["average"] = clone(get_model_state_dict(self.model, options=options))
+        if self.scaler:
+            document["scaler"] = self.scaler.state_dict()
+        return document
 
-        The learning rate and all randomness follow from the epoch, so they are not part of it.
+    def restore(self, document: dict[str, Any]) -> None:
+        """Puts back what `gather` gave."""
+        options = StateDictOptions(full_state_dict=True)
+        if self.average:
+            set_model_state_dict(self.model, document["average"], options=options)
+            self.average.take()
+        set_model_state_dict(self.model, document["model"], options=options)
+        set_optimizer_state_dict(self.model, self.optimizer, document["optimizer"], options=options)
+        if self.scaler:
+            self.scaler.load_state_dict(document["scaler"])
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a run keeps its states."""
+
+    folder: Path
+
+    def save(self, document: dict[str, Any], progress: Progress, step: int, best: bool = False) -> Path:
+        """Writes a state; then lets the older ones go.
+
+        Args:
+            step: Optimizer steps of the whole run so far: its name.
+            best: It is the best so far.
         """
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epochs": epochs}
-        with replacing(self.path) as file:
-            torch.save(state, file)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"step-{step:08d}.pt"
+        if best:  # first: a process killed in between does this epoch again, and says so again
+            with replacing(self.folder / "best.json") as file:
+                said = {"checkpoint": path.name, "epoch": progress.epoch, "score": progress.best}
+                file.write(json.dumps(said).encode())
+        with replacing(path, _sum_of) as file:
+            torch.save({"format": FORMAT, **document, "progress": asdict(progress)}, file)
+        for old in self.found()[KEPT:]:
+            if old != self.best():
+                old.unlink(missing_ok=True)
+                _sum_of(old).unlink(missing_ok=True)
+        return path
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Puts the state back and returns how many epochs are finished.
-
-        Raises: InputError where the file is missing, damaged, or of another model.
-        """
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: nothing to resume from.")
+    def best(self) -> Path | None:
+        """The state that measured best, where one was measured."""
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            return int(state["epochs"])
-        except Exception as error:  # torch raises many kinds for a file that is not its own
-            reason = str(error).strip().split("\n")[0]
-            raise InputError(f"{self.path}: not a checkpoint of this run ({reason}).") from error
+            said = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
+            return self.folder / Path(said["checkpoint"]).name
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def found(self) -> list[Path]:
+        """The files of states, newest first."""
+        return sorted(self.folder.glob("step-*.pt"), reverse=True)
+
+    def tidy(self) -> None:
+        """Removes what a killed process left half-written."""
+        for left in self.folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
+    def newest(self, say: Callable[[str], None]) -> dict[str, Any] | None:
+        """The newest whole state; None where there never was one.
+
+        Args:
+            say: Is told in a line of each file that is passed over.
+        Raises: InputError where there are files, and none is whole.
+        """
+        candidates = self.found()
+        for path in candidates:
+            try:
+                return read(path)
+            except InputError as error:
+                say(f"{error} Trying an older one.")
+        if candidates:
+            raise InputError(f"{self.folder}: none of its {len(candidates)} checkpoints is whole; begin a new run.")
+        return None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A state that was saved, checked against its sum.
+
+    Raises: InputError where it is missing, damaged, or something else.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint.")
+    try:
+        said = _sum_of(path).read_text(encoding="utf-8").split()[0]
+        with open(path, "rb") as file:
+            whole = hashlib.file_digest(file, "sha256").hexdigest() == said
+    except (OSError, IndexError, UnicodeDecodeError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path}: not whole, its SHA-256 is not the one beside it.")
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise InputError(f"{path}: not a checkpoint ({str(error).strip().splitlines()[0]}).") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{path}: not a checkpoint of this version of vitrail.")
+    return document
+
+
+def resume(state: State, document: dict[str, Any], name: str) -> Progress:
+    """Puts a state back and says where the run stands.
+
+    Raises: InputError, calling it `name`, where it is the state of another model or optimizer.
+    """
+    try:
+        state.restore(document)
+        return Progress(**document["progress"])
+    except Exception as error:  # whatever does not fit
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{name}: not a checkpoint of this run ({type(error).__name__}: {reason}).") from error
+
+
+def clone(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def _sum_of(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")

@@ -1,12 +1,17 @@
-"""The training loop: plain PyTorch, one function a phase. It knows a task by three verbs, and none by name."""
+"""The training loop: epochs of steps, a measurement after each. It takes a task and knows none by name.
+
+What modules draw in a step follows from (seed, step, process); batches come from (seed, epoch, sample). So a run that
+goes on from a checkpoint, even from the middle of an epoch, is to the last bit the run that was never stopped, on a CPU
+with as many processes; with another number it is the same within rounding, where modules draw nothing.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -16,10 +21,15 @@ from vitrail.data.loader import Loader
 from vitrail.data.randomness import mix
 from vitrail.data.sample import Batch
 from vitrail.errors import InputError
-from vitrail.train.checkpoint import Checkpoint
-from vitrail.train.optimizer import Rate, set_rate
+from vitrail.train.average import Average
+from vitrail.train.checkpoint import Checkpoints, Progress, State
+from vitrail.train.optimizer import set_rate
 from vitrail.train.processes import ALONE, Processes
 from vitrail.train.record import Record
+from vitrail.train.schedule import Rate
+from vitrail.train.stopping import Stop
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Losses(Protocol):
@@ -40,7 +50,7 @@ class Task(Protocol):
 
 
 class Objective(nn.Module):
-    """The one wrapped call in training: batch -> losses, so that DDP sees every parameter."""
+    """The one wrapped call in training: batch -> losses, so that hooks see every parameter."""
 
     def __init__(self, model: nn.Module, task: Task) -> None:
         super().__init__()
@@ -55,16 +65,22 @@ class Setting:
     """Where and how exactly the numbers are computed.
 
     clip: Largest norm of all gradients together; None leaves them.
-    bfloat16: Whether products are computed in bfloat16 (autocast); weights and their updates stay float32.
+    precision: What products are computed in (autocast); weights and their updates stay float32.
+    accumulate: Parts in which a batch is computed, one after the other.
+    unreadable: Share of the pictures of an epoch that may be passed over.
+    save_every: Seconds between states saved within an epoch; 0 saves after every step.
     """
 
     device: torch.device
     processes: Processes = ALONE
     clip: float | None = None
-    bfloat16: bool = False
+    precision: str = "float32"
+    accumulate: int = 1
+    unreadable: float = 0.01
+    save_every: float = 600.0
 
-    def autocast(self) -> AbstractContextManager:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=self.precision != "float32")
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,10 @@ class Plan:
     """All that is decided before the first step.
 
     rate: Learning rate by step; steps are counted over the whole run.
-    seed: With the epoch and the process, decides what modules draw (drop path), so that resuming changes nothing.
+    seed: With the step and the process, decides what modules draw (drop path).
+    average: A moving average of the weights, which is then what is measured.
+    scaler: For float16: scales the loss so that small gradients survive.
+    score: The name of the number that the best epoch has most of.
     """
 
     model: nn.Module
@@ -84,91 +103,263 @@ class Plan:
     epochs: int
     seed: int
     setting: Setting
+    average: Average | None = None
+    scaler: torch.amp.GradScaler | None = None
+    score: str = "top1"
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return len(self.training) // self.setting.accumulate
+
+    def state(self) -> State:
+        return State(self.model, self.optimizer, self.average, self.scaler)
 
 
-def fit(plan: Plan, record: Record, checkpoint: Checkpoint, finished: int = 0) -> Metric:
+@dataclass
+class Run:
+    """A plan under way: where it writes, where it stands, who may stop it."""
+
+    plan: Plan
+    record: Record
+    checkpoints: Checkpoints
+    progress: Progress = field(default_factory=Progress)
+    stop: Stop = field(default_factory=Stop)
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def step(self) -> int:
+        """Steps made over the whole run."""
+        return self.progress.epoch * self.plan.steps + self.progress.step
+
+    def save(self, best: bool = False) -> None:
+        """All processes gather the state, the first one writes it."""
+        document = self.plan.state().gather()
+        if self.plan.setting.processes.first:
+            self.checkpoints.save(document, self.progress, self.step, best)
+        self.plan.setting.processes.wait()
+        self.saved = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.saved >= self.plan.setting.save_every
+
+
+class Stopped(Exception):
+    """A signal asked for it: the state is saved, and the run can be resumed."""
+
+
+def fit(run: Run) -> Metric:
     """Trains for the epochs that are left, measuring, recording and saving after each.
 
-    Args:
-        finished: Epochs an earlier start has behind it.
     Returns:
         The metric over all held-out samples after the last epoch.
-    Raises: InputError naming the pictures, where a loss is not finite.
+    Raises: InputError naming the pictures, where a loss is not finite or too many cannot be read.
+        Stopped, with everything saved, soon after a signal.
     """
+    plan, progress, record = run.plan, run.progress, run.record
     objective, begun = plan.setting.processes.wrap(Objective(plan.model, plan.task)), time.perf_counter()
-    for epoch in range(finished, plan.epochs):
-        trained = train_epoch(plan, objective, epoch, record)
-        metric = measure_held_out(plan, record)
-        measured = metric.compute()
-        if plan.setting.processes.first:
-            checkpoint.save(plan.model, plan.optimizer, epoch + 1)
-        record.add({"epoch": epoch + 1, **trained, **measured})
-        left = (time.perf_counter() - begun) / (epoch + 1 - finished) * (plan.epochs - epoch - 1)
-        record.say(describe(f"{epoch + 1:>{len(str(plan.epochs))}}/{plan.epochs}", trained, measured, left))
-    return metric if finished < plan.epochs else measure_held_out(plan, record)
+    gone, metric = run.step, None
+    while progress.epoch < plan.epochs:
+        trained = train_epoch(run, objective)
+        metric, measured = measure_held_out(plan, record)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.sums, progress.seconds = [0.0, 0.0, 0.0], 0.0
+        score = measured.get(plan.score, math.nan)
+        best = score > (-math.inf if progress.best is None else progress.best)
+        if best:
+            progress.best, progress.best_epoch = score, progress.epoch
+        record.add({"epoch": progress.epoch, **trained, **measured})
+        run.save(best)
+        left = (time.perf_counter() - begun) / (run.step - gone) * (plan.epochs - progress.epoch) * plan.steps
+        record.say(describe(f"{progress.epoch:>{len(str(plan.epochs))}}/{plan.epochs}", trained, measured, left))
+        if _agreed(plan, [float(bool(run.stop.asked))])[0] and progress.epoch < plan.epochs:
+            raise Stopped
+    return metric or measure_held_out(plan, record)[0]
 
 
-def train_epoch(plan: Plan, objective: nn.Module, epoch: int, record: Record) -> dict[str, float]:
-    """One pass over the training set.
+def train_epoch(run: Run, objective: nn.Module) -> dict[str, float]:
+    """What is left of one pass over the training set.
 
     Returns:
-        The mean "loss", the "lr" of the last step, "images_per_second" over all processes, and "seconds".
+        The mean "loss", the "lr" of the last step, "images_per_second" over all processes, "seconds", and "unreadable",
+        the pictures passed over, where there were any.
     """
+    plan, progress, setting = run.plan, run.progress, run.plan.setting
     objective.train()
-    setting, steps = plan.setting, len(plan.training)
-    sums, lr, begun = torch.zeros(2, dtype=torch.float64), 0.0, time.perf_counter()
-    batches = record.track(plan.training.epoch(epoch), steps, f"epoch {epoch + 1}")
-    for step, batch in enumerate(batches, start=epoch * steps):
-        torch.manual_seed(mix(plan.seed, step, plan.setting.processes.rank))
-        lr = plan.rate(step)
+    batches = plan.training.epoch(progress.epoch, progress.step * setting.accumulate)
+    begun, before = time.perf_counter(), progress.seconds
+    lr = plan.rate(run.step - 1) if progress.step else 0.0
+    left = range(progress.step, plan.steps)
+    for _ in run.record.track(left, plan.steps, f"epoch {progress.epoch + 1}", progress.step):
+        parts = [next(batches) for _ in range(setting.accumulate)]
+        lr = plan.rate(run.step)
+        total, norm = _backward(plan, objective, parts, run.step)
+        pictures = sum(len(part) for part in parts)
+        for line in (line for part in parts for line in part.skipped):
+            run.record.skip(progress.epoch + 1, line)
+        skipped, asked = sum(len(part.skipped) for part in parts), float(bool(run.stop.asked))
+        due = float(setting.processes.first and run.due())
+        sums = _agreed(plan, [total * pictures, pictures, skipped, asked, due])
+        if not math.isfinite(sums[0]):
+            raise _no_number(run, total, lr, parts)
         set_rate(plan.optimizer, lr)
-        with setting.autocast():
-            losses = objective(batch.to(setting.device))
-        total = losses.total.detach().item()
-        if not math.isfinite(total):
-            raise InputError(
-                f"The loss is {total} at epoch {epoch + 1}, step {step}, learning rate {lr:.2g}; a lower "
-                f"learning rate or a longer warm-up may help. Pictures: {', '.join(batch.names)}"
-            )
-        plan.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        if setting.clip:
-            nn.utils.clip_grad_norm_(objective.parameters(), setting.clip)
-        plan.optimizer.step()
-        sums += torch.tensor([total * len(batch), len(batch)], dtype=torch.float64)
-    setting.processes.add([sums])
-    seconds = time.perf_counter() - begun
-    return {
-        "loss": float(sums[0] / sums[1]),
+        _update(plan)
+        progress.step += 1
+        progress.sums = [old + new for old, new in zip(progress.sums, sums, strict=False)]
+        progress.seconds = before + time.perf_counter() - begun
+        run.record.step(run.step, plan.steps, {"loss": sums[0] / sums[1], "lr": lr, "gradient_norm": norm})
+        _bear(run, parts)
+        if sums[3] or (sums[4] and progress.step < plan.steps):
+            run.save()
+        if sums[3]:
+            raise Stopped
+    losses, seen, passed = progress.sums
+    row = {
+        "loss": losses / seen,
         "lr": lr,
-        "images_per_second": float(sums[1]) / seconds,
-        "seconds": seconds,
+        "images_per_second": seen / max(progress.seconds, 1e-9),
+        "seconds": progress.seconds,
     }
+    return {**row, "unreadable": passed} if passed else row
 
 
-def measure_held_out(plan: Plan, record: Record) -> Metric:
+def _backward(plan: Plan, objective: nn.Module, parts: Sequence[Batch], step: int) -> tuple[float, float]:
+    """Gradients of the mean loss over a batch, clipped; gives the loss, and the norm before clipping (0: not known)."""
+    setting = plan.setting
+    torch.manual_seed(mix(plan.seed, step, setting.processes.rank))
+    plan.optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    for number, part in enumerate(parts, start=1):
+        with setting.processes.alone(objective, plan.model, number == len(parts)):
+            with setting.autocast():
+                loss = objective(part.to(setting.device)).total / len(parts)
+            (plan.scaler.scale(loss) if plan.scaler else loss).backward()
+        total += loss.detach().item()
+    if not setting.clip:
+        return total, 0.0
+    if plan.scaler:
+        plan.scaler.unscale_(plan.optimizer)
+    norm = nn.utils.clip_grad_norm_(objective.parameters(), setting.clip)
+    whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a model that is dealt out
+    return total, float(whole)
+
+
+def _update(plan: Plan) -> None:
+    """The step itself."""
+    if plan.scaler:
+        plan.scaler.step(plan.optimizer)
+        plan.scaler.update()
+    else:
+        plan.optimizer.step()
+    if plan.average:
+        plan.average.update()
+
+
+def _agreed(plan: Plan, numbers: list[float]) -> list[float]:
+    """The numbers added up over all processes, so that all decide alike."""
+    sums = torch.tensor(numbers, dtype=torch.float64)
+    plan.setting.processes.add([sums])
+    return sums.tolist()
+
+
+def _no_number(run: Run, total: float, lr: float, parts: Sequence[Batch]) -> InputError:
+    where = f"at epoch {run.progress.epoch + 1}, step {run.step}, learning rate {lr:.2g}"
+    if math.isfinite(total):
+        return InputError(f"The loss is no finite number in another process, {where}.")
+    names = [name for part in parts for name in part.names]
+    advice = "a lower learning rate, a longer warm-up or clipping (clip=5) may help"
+    if run.plan.setting.precision == "float16":
+        advice += ", or precision=bfloat16, which has a wider range"
+    return InputError(f"The loss is {total} {where}; {advice}. Pictures: {', '.join(names)}")
+
+
+def _bear(run: Run, parts: Sequence[Batch]) -> None:
+    """Raises: InputError where more pictures of this epoch were passed over than the setting bears."""
+    count, most = run.progress.sums[2], run.plan.setting.unreadable
+    whole = run.plan.steps * run.plan.training.batch
+    if count > most * whole:
+        named = run.record.skipped or [line for part in parts for line in part.skipped] or ["named by another process."]
+        raise InputError(
+            f"{count:.0f} of the {whole} pictures of epoch {run.progress.epoch + 1} cannot be read, more than "
+            f"unreadable={most:g} allows; `vitrail check` lists them. The last: {named[-1]}"
+        )
+
+
+def measure_held_out(plan: Plan, record: Record) -> tuple[Metric, dict[str, float]]:
+    """The metric over all held-out samples and its numbers, with "held_out_unreadable" where some could not be read."""
+    plan.setting.processes.align(plan.model)
+    skipped: list[str] = []
     batches = record.track(plan.held_out.epoch(0), len(plan.held_out), "measuring")
-    return measure(plan.model, plan.task, batches, plan.setting)
+    with plan.average.applied() if plan.average else nullcontext():
+        metric = measure(plan.model, plan.task, batches, plan.setting, skipped)
+    for line in skipped:
+        record.skip(0, line)
+    count = _agreed(plan, [len(skipped)])[0]
+    whole = len(plan.held_out.batches.pictures)
+    if count > plan.setting.unreadable * whole:
+        raise InputError(
+            f"{count:.0f} of the {whole} held-out pictures cannot be read, more than "
+            f"unreadable={plan.setting.unreadable:g} allows; `vitrail check` lists them. "
+            f"The last: {(skipped or ['named by another process.'])[-1]}"
+        )
+    measured = metric.compute()
+    return metric, {**measured, "held_out_unreadable": count} if count else measured
 
 
-def measure(model: nn.Module, task: Task, batches: Iterable[Batch], setting: Setting) -> Metric:
-    """The task's metric over the batches of all processes together, the model in eval mode."""
+def measure(
+    model: nn.Module, task: Task, batches: Iterable[Batch], setting: Setting, skipped: list[str] | None = None
+) -> Metric:
+    """The task's metric over the batches of all processes together, the model in eval mode.
+
+    Args:
+        skipped: Gets a line for each picture of this process that could not be read.
+    """
     was_training = model.training
     model.eval()
     metric = task.metric()
-    for batch in batches:
-        with setting.autocast():
-            prediction = task.predict(model, batch.images.to(setting.device))
-        metric.update(prediction, batch.target)
+    for batch in _together(batches, model, setting):
+        if skipped is not None:
+            skipped += batch.skipped
+        if len(batch.images):
+            with setting.autocast():
+                prediction = task.predict(model, batch.images.to(setting.device))
+            if len(batch):
+                metric.update(prediction, batch.target)
     setting.processes.add(metric.sums())
     model.train(was_training)
     return metric
 
 
+def _together(batches: Iterable[Batch], model: nn.Module, setting: Setting) -> Iterable[Batch]:
+    """The batches; where the model is dealt out, as many in every process, since each forward needs all of them.
+
+    A process that has run out, or has a batch without a readable picture, gets a black picture without a name.
+    """
+    if not setting.processes.sharded:
+        yield from batches
+        return
+    black = torch.zeros(1, 3, *getattr(model, "size", (32, 32)))
+    waiting, nothing = iter(batches), torch.empty(0, dtype=torch.int64)
+    while True:
+        batch = next(waiting, None)
+        busy = torch.tensor([float(batch is not None)])
+        setting.processes.add([busy])
+        if not busy.item():
+            return
+        yield (
+            batch
+            if batch is not None and len(batch)
+            else Batch(black, nothing, (), batch.skipped if batch is not None else ())
+        )
+
+
 def describe(epoch: str, trained: dict[str, float], measured: dict[str, float], left: float) -> str:
     """One epoch in one line; `left` is the time to the end, in seconds."""
-    shares = "".join(f"  {name} {100 * value:.2f} %" for name, value in measured.items())
+    shares = "".join(f"  {name} {100 * value:.2f} %" for name, value in measured.items() if name.startswith("top"))
+    skipped = f"  {trained['unreadable']:.0f} unreadable" if "unreadable" in trained else ""
+    minutes, seconds = divmod(int(left), 60)
+    time_left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
         f"epoch {epoch}  loss {trained['loss']:.4f}{shares}  lr {trained['lr']:.1e}"
-        f"  {trained['images_per_second']:,.0f} img/s  {int(left) // 60}:{int(left) % 60:02d} left"
+        f"  {trained['images_per_second']:,.0f} img/s{skipped}  {time_left} left"
     )

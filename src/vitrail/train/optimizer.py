@@ -1,60 +1,95 @@
-"""AdamW and SGD over two groups of parameters, and a learning rate that is a function of the step alone."""
+"""AdamW and SGD over groups of parameters that share a learning rate and a weight decay."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
-Rate = Callable[[int], float]
+from vitrail.errors import InputError
+
+USUAL = ("vector", "named", ".bias")
 
 
-def groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Two groups: with decay, and without it every 1-D parameter, every `.bias` and what the model names.
+def groups(
+    model: nn.Module,
+    weight_decay: float,
+    exempt: Sequence[str] = USUAL,
+    rates: Mapping[str, float] | None = None,
+    layer_decay: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Parameters that learn, grouped by weight decay and by `scale`, their share of the learning rate.
 
-    The model names them in `no_weight_decay() -> set[str]`, where it has one. Frozen parameters are in neither.
+    Args:
+        exempt: Which do not decay: "vector" tensors of at most one axis, "named" what the model names in
+            `no_weight_decay() -> set[str]`, where it has one, any other text those whose path holds it.
+        rates: Part of a path -> share of the rate; of several that a path holds the longest decides.
+        layer_decay: Share of the rate that each layer has of the one above; the model says which layer a parameter is
+            in by `layer_of(path) -> int`, 0 the lowest.
+    Raises: InputError for a part of a path that no parameter has, or a model that does not know its layers.
     """
-    exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            small = parameter.ndim <= 1 or name.endswith(".bias") or name in exempt
-            (free if small else decayed).append(parameter)
-    found = ({"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0})
-    return [group for group in found if group["params"]]
+    rates = rates or {}
+    learning = [(path, parameter) for path, parameter in model.named_parameters() if parameter.requires_grad]
+    if not learning:
+        raise InputError("Every parameter is frozen; groups.frozen leaves nothing to learn.")
+    for part in rates:
+        if not any(part in path for path, _ in learning):
+            raise InputError(f"groups.rates: no parameter's path holds {part!r}; the first is {learning[0][0]!r}.")
+    named: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
+    layers = _layers(model, [path for path, _ in learning]) if layer_decay != 1 else {}
+    top = max(layers.values(), default=0)
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for path, parameter in learning:
+        free = any(
+            parameter.ndim <= 1 if kind == "vector" else path in named if kind == "named" else kind in path
+            for kind in exempt
+        )
+        parts = [part for part in rates if part in path]
+        scale = (rates[max(parts, key=len)] if parts else 1.0) * layer_decay ** (top - layers.get(path, top))
+        found.setdefault((0.0 if free else weight_decay, scale), []).append(parameter)
+    ordered = sorted(found.items(), key=lambda item: item[0], reverse=True)
+    return [{"params": parameters, "weight_decay": decay, "scale": scale} for (decay, scale), parameters in ordered]
 
 
-def adamw(
-    model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float], eps: float
-) -> torch.optim.AdamW:
-    return torch.optim.AdamW(groups(model, weight_decay), lr=lr, betas=betas, eps=eps)
+def _layers(model: nn.Module, paths: Sequence[str]) -> dict[str, int]:
+    layer_of: Callable[[str], int] | None = getattr(model, "layer_of", None)
+    if layer_of is None:
+        raise InputError(f"groups.layer_decay: {getattr(model, 'name', type(model).__name__)} does not say its layers.")
+    return {path: layer_of(path) for path in paths}
 
 
-def sgd(model: nn.Module, lr: float, weight_decay: float, momentum: float) -> torch.optim.SGD:
-    return torch.optim.SGD(groups(model, weight_decay), lr=lr, momentum=momentum)
+def freeze(model: nn.Module, count: int) -> None:
+    """Stops the first `count` of the model's `parts()` from learning, and keeps them in eval mode.
 
-
-def warmup_cosine(peak: float, steps: int, warmup: int, start: float, end: float) -> Rate:
-    """The learning rate at a step 0 <= n < steps: a line from `start` to `peak`, then half a cosine down to `end`.
-
-        n < warmup:  start + (peak - start) n / warmup
-        else:        end + (peak - end) (1 + cos(pi (n - warmup) / (steps - warmup))) / 2
-
-    Source: Swin's training code (the cosine begins after the warm-up).
+    Raises: InputError where the model has fewer.
     """
+    if not count:
+        return
+    parts: list[list[nn.Module]] = model.parts() if hasattr(model, "parts") else []  # type: ignore[operator]
+    if count > len(parts):
+        name = getattr(model, "name", type(model).__name__)
+        raise InputError(f"groups.frozen={count}: {name} has {len(parts)} parts that can be frozen.")
+    for module in (module for part in parts[:count] for module in part):
+        module.requires_grad_(False).eval()
+        module.train = _stay.__get__(module)  # type: ignore[method-assign]
 
-    def rate(step: int) -> float:
-        if step < warmup:
-            return start + (peak - start) * step / warmup
-        way = (step - warmup) / max(steps - warmup, 1)
-        return end + (peak - end) * (1 + math.cos(math.pi * min(way, 1.0))) / 2
 
-    return rate
+def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
+    """`train` of a frozen module: it stays as it is."""
+    return module
+
+
+def adamw(parameters: list[dict[str, Any]], lr: float, betas: tuple[float, float], eps: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, eps=eps)
+
+
+def sgd(parameters: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.SGD:
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives each group its share of the rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1.0)

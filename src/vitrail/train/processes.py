@@ -1,10 +1,10 @@
-"""One process, or several started by torchrun: who I am, how sums add up, how gradients are shared."""
+"""One process, or several started by torchrun: who I am, how sums add up, how a model is shared."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,14 +14,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vitrail.errors import InputError
 
+PARALLEL = ("ddp", "fsdp")
+
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: this process, 0 to world - 1. local_rank: the same on this machine. world: how many there are."""
+    """rank: this process, 0 to world - 1. local_rank: the same on this machine. world: how many there are.
+
+    sharded: Each holds a part of every block's parameters (FSDP2) instead of all of them (DDP).
+    """
 
     rank: int = 0
     local_rank: int = 0
     world: int = 1
+    sharded: bool = False
 
     @property
     def first(self) -> bool:
@@ -33,9 +39,35 @@ class Processes:
         if self.world > 1:
             dist.barrier()
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """The module with gradients averaged over all processes during backward; itself where there is one."""
-        return module if self.world == 1 else DistributedDataParallel(module)
+    def shard(self, model: nn.Module) -> None:
+        """Deals the parameters out where the processes are `sharded`, block by block; before an optimizer sees them.
+
+        `forward` and `features` gather a block's parameters while it computes. The model names its blocks in
+        `blocks()`; one that does not is dealt out as a whole.
+        """
+        if not self.sharded:
+            return
+        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+        for parameter in model.parameters():
+            parameter.data = parameter.data.contiguous()  # kernels kept channels-last are not, and cannot be dealt out
+        for block in getattr(model, "blocks", list)():
+            fully_shard(block)
+        fully_shard(model, reshard_after_forward=True)  # so that nothing stays gathered between two calls
+        if hasattr(model, "features"):
+            register_fsdp_forward_method(model, "features")
+
+    def wrap(self, objective: nn.Module) -> nn.Module:
+        """The objective with gradients averaged over all processes during backward; itself where that is done."""
+        return objective if self.world == 1 or self.sharded else DistributedDataParallel(objective)
+
+    def alone(self, objective: nn.Module, model: nn.Module, last: bool) -> AbstractContextManager[object]:
+        """Around forward and backward of a part of a batch: gradients are shared with the last part only."""
+        if self.sharded:
+            model.set_requires_gradient_sync(last)  # type: ignore[operator]
+        if isinstance(objective, DistributedDataParallel) and not last:
+            return objective.no_sync()
+        return nullcontext()
 
     def add(self, sums: Iterable[Tensor]) -> None:
         """Replaces each tensor by its sum over all processes, in place."""
@@ -46,18 +78,30 @@ class Processes:
             dist.all_reduce(here)
             tensor.copy_(here)
 
+    def align(self, model: nn.Module) -> None:
+        """Gives every process the first one's buffers, such as the statistics of batch norm."""
+        if self.world > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
 
 ALONE = Processes()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun's RANK, LOCAL_RANK and WORLD_SIZE describe, joined until the block ends."""
+def joined(device: torch.device, parallel: str = "ddp") -> Iterator[Processes]:
+    """The processes that torchrun's RANK, LOCAL_RANK and WORLD_SIZE describe, joined until the block ends.
+
+    Args:
+        parallel: "ddp" or "fsdp"; one process alone needs neither.
+    """
+    if parallel not in PARALLEL:
+        raise InputError(f"parallel {parallel!r} is none of {', '.join(PARALLEL)}.")
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield ALONE
         return
-    processes = Processes(int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), world)
+    processes = Processes(int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), world, parallel == "fsdp")
     if device.type == "cuda":
         torch.cuda.set_device(processes.local_rank)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

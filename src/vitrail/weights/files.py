@@ -22,10 +22,11 @@ KEY = "vitrail"
 PICKLES = {".pth", ".pt", ".pkl", ".bin", ".ckpt"}
 
 
-def save(path: str | Path, model: Network, **document: Any) -> None:
+def save(path: str | Path, model: Network, tensors: dict[str, Tensor] | None = None, **document: Any) -> None:
     """Write a model: its parameters under our names, and a document with its name, spec, size and classes.
 
     Args:
+        tensors: Instead of the model's own, where those are elsewhere, as in a checkpoint.
         document: More for the document, JSON values: `classes`, `preprocessing`, provenance.
     The file appears whole or not at all.
     """
@@ -37,9 +38,10 @@ def save(path: str | Path, model: Network, **document: Any) -> None:
         "spec": to_dict(model.spec),
         **document,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    own = model.state_dict() if tensors is None else tensors
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
     with replacing(path) as file:
-        file.write(serialize(tensors, metadata={KEY: json.dumps(said)}))
+        file.write(serialize(kept, metadata={KEY: json.dumps(said)}))
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,0 +1,5 @@
+"""`python -m vitrail`, and what torchrun starts."""
+
+from vitrail.cli.main import main
+
+main()
