@@ -1,4 +1,4 @@
-"""Make what the docs and the README show: tables from the models themselves, pictures by our own code.
+"""Make what the docs and the README show: tables from the models and recipes themselves, pictures by our own code.
 
 python docs/make.py            writes the files
 python docs/make.py --check    writes nothing, and fails if a table is not what it would write
@@ -6,11 +6,13 @@ python docs/make.py --check    writes nothing, and fails if a table is not what 
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import vitrail
 from vitrail.insight.figures import FIGURES, Figure
+from vitrail.recipes.find import RECIPES
 from vitrail.recipes.show import draw_kinds
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +65,34 @@ def figures_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def recipe_row(name: str) -> str:
+    """One recipe's settings, and the top-1 that its docstring says was printed."""
+    recipe = RECIPES[name]()
+    printed = re.search(r"([\d.]+) top-1", RECIPES[name].__doc__ or "")
+    size = " x ".join(map(str, dict.fromkeys(recipe.model.size)))
+    decay = f"{recipe.optimizer.lr:g} / {recipe.optimizer.weight_decay:g}"
+    drop = recipe.model.overrides.get("drop_path", "–")
+    return (
+        f"| `{name}` | `{recipe.model.name}` | {size} | {recipe.epochs} | {recipe.batch} | {decay} | {drop} "
+        f"| {printed[1] if printed else '–'} |"
+    )
+
+
+def recipes_page() -> str:
+    """docs/recipes.md: what `vitrail train NAME` trains."""
+    parts = [
+        "# Recipes",
+        "Made by `docs/make.py` from `vitrail.recipes`. `vitrail train NAME --data FOLDER` follows one; each is a "
+        "Python function whose docstring gives its source, and where paper and code differ. A name ending in "
+        "`_in22k` trains on ImageNet-22k and in `_in22k_in1k` on ImageNet-1k from those weights; 384, 512 and 1024 "
+        "begin from weights at 224, given as `weights=PATH`. The last column is what the paper prints, or the "
+        "release where the docstring says so; no recipe of ImageNet was trained by us yet.",
+    ]
+    head = "| recipe | model | size | epochs | batch | lr / weight decay | drop path | printed top-1 |"
+    parts.append("\n".join([head, "|---|---|--:|--:|--:|--:|--:|--:|", *map(recipe_row, RECIPES)]))
+    return "\n\n".join(parts) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """What each made file should hold."""
     readme = (ROOT / "README.md").read_text()
@@ -70,6 +100,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "README.md": f"{before}{MARK}\n{model_table()}\n{MARK}{after}",
         DOCS / "figures.md": figures_page(),
+        DOCS / "recipes.md": recipes_page(),
     }
 
 

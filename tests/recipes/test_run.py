@@ -13,7 +13,7 @@ from PIL import Image
 import tiny
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
-from vitrail.recipes import run, sources, use
+from vitrail.recipes import evaluation, run, sources, use
 from vitrail.recipes.find import of_run
 from vitrail.recipes.recipe import SGD, Digits, Folder, Model, from_json, to_json
 from vitrail.train.processes import ALONE
@@ -33,12 +33,13 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
     augment = Augment(crop=(0.5, 1.0), flip=0.5, mixup=0.2, cutmix=0.2)
     preprocessing = Preprocessing(share=None, interpolation="bilinear")
-    run.train(tiny.recipe(data, augment=augment, preprocessing=preprocessing), out, "cpu", workers=0)
+    run.train(tiny.recipe(data, augment=augment, preprocessing=preprocessing), out, run.Options("cpu", workers=0))
     return out
 
 
 def test_a_run_leaves_all_its_files(finished: Path, data: Path) -> None:
-    assert sorted(path.name for path in finished.iterdir()) == sorted(run.FILES)
+    always = ("recipe.json", "metrics.jsonl", "steps.jsonl", "checkpoints")
+    assert sorted(path.name for path in finished.iterdir()) == sorted(always + run.OUTCOME + run.PICTURES)
     summary = json.loads((finished / "summary.json").read_text())
     assert (summary["model"], summary["pictures"], summary["held_out"], summary["epochs"]) == ("iwin_nano", 12, 6, 6)
     assert summary["top1"] == read(finished)[-1]["top1"] >= 0.8
@@ -64,12 +65,12 @@ def test_a_run_stopped_and_resumed_ends_with_the_same_bits(
     measure = loop.measure
     monkeypatch.setattr(loop, "measure", stop)
     with pytest.raises(KeyboardInterrupt):
-        run.train(of_run(finished), tmp_path / "run", "cpu", workers=0)
+        run.train(of_run(finished), tmp_path / "run", run.Options("cpu", workers=0))
     monkeypatch.undo()
     assert len(read(tmp_path / "run")) == 2
     with pytest.raises(InputError, match="has not finished"):
         use.load(tmp_path / "run")
-    run.train(of_run(finished), tmp_path / "run", "cpu", resume=True, workers=0)
+    run.train(of_run(finished), tmp_path / "run", run.Options("cpu", workers=0), resume="auto")
     whole, resumed = (open_model(each / "model.safetensors")[0].state_dict() for each in (finished, tmp_path / "run"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
@@ -84,15 +85,25 @@ def test_what_cannot_start_writes_nothing(finished: Path, data: Path, tmp_path: 
         (replace(recipe, data=Folder(str(tmp_path / "none"))), "no such folder"),
     ):
         with pytest.raises(InputError, match=message):
-            run.train(wrong, out, "cpu")
+            run.train(wrong, out, run.Options("cpu"))
         assert not out.exists()
+    options = run.Options("cpu", workers=0)
     with pytest.raises(InputError, match="holds a run already"):
-        run.train(recipe, finished, "cpu")
+        run.train(recipe, finished, options)
     with pytest.raises(InputError, match=r"another recipe \(epochs, seed\)"):
-        run.train(replace(recipe, epochs=9, seed=1), finished, "cpu", resume=True)
-    with pytest.raises(InputError, match="holds it"):
-        run.train(recipe, out, "cpu", resume=True)
+        run.train(replace(recipe, epochs=9, seed=1), finished, options, resume="auto")
+    with pytest.raises(InputError, match="no such checkpoint"):
+        run.train(recipe, out, options, resume=tmp_path / "none.pt")
     assert not out.exists()
+
+
+def test_resuming_begins_where_there_is_nothing(data: Path, tmp_path: Path) -> None:
+    recipe = tiny.recipe(data, epochs=1)
+    assert run.train(recipe, tmp_path / "run", run.Options("cpu", workers=0), resume="auto")
+    assert len(read(tmp_path / "run")) == 1
+    (state,) = (tmp_path / "run" / "checkpoints").glob("*.pt")
+    summary = run.train(recipe, tmp_path / "run", run.Options("cpu", workers=0), resume=state)
+    assert summary and summary["best_epoch"] == 1
 
 
 def test_a_run_that_failed_at_once_does_not_stand_in_the_way(tmp_path: Path) -> None:
@@ -101,14 +112,14 @@ def test_a_run_that_failed_at_once_does_not_stand_in_the_way(tmp_path: Path) -> 
     whole = broken.read_bytes()
     broken.write_bytes(whole[:60])
     with pytest.raises(InputError, match=r"red/1\.png: not a readable picture"):
-        run.train(tiny.recipe(data, epochs=1), tmp_path / "run", "cpu", workers=0)
+        run.train(tiny.recipe(data, epochs=1), tmp_path / "run", run.Options("cpu", workers=0))
     broken.write_bytes(whole)
-    assert run.train(tiny.recipe(data, epochs=1), tmp_path / "run", "cpu", workers=0)["pictures"] == 12
+    assert run.train(tiny.recipe(data, epochs=1), tmp_path / "run", run.Options("cpu", workers=0))["pictures"] == 12
 
 
 def test_the_optimizer_is_the_recipes(data: Path) -> None:
     with run.joined(CPU) as processes:
-        plan, _ = run.prepare(tiny.recipe(data, optimizer=SGD(lr=0.3, momentum=0.8)), CPU, processes, 0)
+        plan, _ = run.prepare(tiny.recipe(data, optimizer=SGD(lr=0.3, momentum=0.8)), CPU, processes)
     assert isinstance(plan.optimizer, torch.optim.SGD)
     assert plan.optimizer.param_groups[0]["momentum"] == 0.8
     assert max(plan.rate(step) for step in range(len(plan.training) * plan.epochs)) == pytest.approx(0.3)
@@ -119,7 +130,7 @@ def test_the_trained_model_is_the_same_in_use(finished: Path, data: Path) -> Non
     assert trained.classes == ("blue", "green", "red")
     assert trained.preprocessing == of_run(finished).preprocessing
     pictures = sources.open_held_out(Folder(str(data)), trained.classes)
-    metric = use.evaluate(trained, pictures, CPU, batch=4)
+    metric = evaluation.evaluate(trained, pictures, CPU, batch=4).metric
     assert metric.compute()["top1"] == read(finished)[-1]["top1"]
     files = use.gather([data / "val", data / "train" / "red" / "0.png"])
     assert len(files) == 7
@@ -148,6 +159,9 @@ def test_what_is_no_trained_model_is_one_line(finished: Path, tmp_path: Path) ->
 def test_data_by_word_or_path() -> None:
     assert sources.named("digits") == Digits()
     assert sources.named("here", Folder("there", held_out=0.5, seed=3)) == Folder("here", held_out=0.5, seed=3)
+    assert sources.named("here", Folder("there", layout="zip")) == Folder("here", layout="zip")
+    with pytest.raises(InputError, match="--data FOLDER"):
+        sources.open_held_out(Folder(), ("a", "b"))
     assert sources.workers(Digits(), None) == 0
     assert sources.workers(Folder("x"), 3) == 3
     with pytest.raises(InputError, match="classes 0 to 9"):
@@ -164,7 +178,7 @@ def test_a_run_begins_from_the_weights_of_another(finished: Path, tmp_path: Path
         recipe = tiny.recipe(
             other, weights=str(finished), model=Model("iwin_nano", (32, 32), {**tiny.SPEC, **overrides})
         )
-        plan, held_out = run.prepare(recipe, CPU, ALONE, 0)
+        plan, held_out = run.prepare(recipe, CPU, ALONE)
         assert held_out.classes == ("blue", "green", "scarlet")
         for name, value in source.named_parameters():
             assert torch.equal(plan.model.get_parameter(name), value) != name.startswith("head."), name
@@ -180,9 +194,9 @@ def test_a_run_begins_from_the_weights_of_another(finished: Path, tmp_path: Path
 )
 def test_weights_of_another_architecture_are_refused(finished: Path, data: Path, model: Model, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        run.prepare(tiny.recipe(data, weights=str(finished), model=model), CPU, ALONE, 0)
+        run.prepare(tiny.recipe(data, weights=str(finished), model=model), CPU, ALONE)
     with pytest.raises(InputError, match="No file at"):
-        run.prepare(tiny.recipe(data, weights="nowhere"), CPU, ALONE, 0)
+        run.prepare(tiny.recipe(data, weights="nowhere"), CPU, ALONE)
 
 
 def test_the_model_given_back_answers(finished: Path, data: Path) -> None:

@@ -15,15 +15,28 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[FIELD.SUB=VALUE]...", help="Such as epochs=30 or model.name=swin_nano."),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Class folders, or `digits`.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Your pictures: class folders, zip, tar, parquet or idx files; or `digits`.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default a new one under runs/.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in its folder.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|FILE", help="auto: go on from the newest whole checkpoint, or begin; or from the one named."
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures.")] = None,
+    parallel: Annotated[str, typer.Option(help="With several processes: ddp, or fsdp for the big ones.")] = "ddp",
+    save_every: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints within an epoch.")] = 10.0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")] = False,
 ) -> None:
     """Train a model as a recipe says.
 
-    Started by torchrun, it trains with all the processes that torchrun starts.
+    Started by torchrun, it trains with all the processes that torchrun starts:
+    torchrun --nproc-per-node 2 -m vitrail train RECIPE ...
+
+    SIGTERM or Ctrl-C saves and stops; --resume auto goes on.
     """
     from dataclasses import replace
 
@@ -33,13 +46,15 @@ def train(
     chosen = apply(find.find(recipe), overrides or [])
     if data:
         chosen = replace(chosen, data=sources.named(data, chosen.data))
+
+    from vitrail.recipes import run, start
+
+    chosen = start.resolve(chosen)
     if out is None:
         out = Path(recipe) if resume and Path(recipe).is_dir() else _free(f"{Path(recipe).stem}-{chosen.model.name}")
-
-    from vitrail.recipes import run
-
-    run.train(chosen, out, device, resume, workers)
-    if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
+    options = run.Options(device, parallel, workers, save_every, tensorboard)
+    summary = run.train(chosen, out, options, resume)
+    if summary is None or os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
     typer.echo(
         f"{out}: the trained model, its numbers and its pictures\n"

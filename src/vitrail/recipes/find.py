@@ -9,13 +9,21 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vitrail.errors import InputError, nearest
+from vitrail.recipes import imagenet_iwin, imagenet_resnet, imagenet_scalablevit, imagenet_swin
 from vitrail.recipes.demo import demo
 from vitrail.recipes.finetune import finetune
-from vitrail.recipes.imagenet import iwin_tiny_in1k, scalablevit_small_in1k, swin_tiny_in1k
 from vitrail.recipes.recipe import Recipe, from_json, one_line
 
 RECIPES = {
-    function.__name__: function for function in (demo, finetune, iwin_tiny_in1k, swin_tiny_in1k, scalablevit_small_in1k)
+    function.__name__: function
+    for function in (
+        demo,
+        finetune,
+        *imagenet_iwin.RECIPES,
+        *imagenet_swin.RECIPES,
+        *imagenet_scalablevit.RECIPES,
+        *imagenet_resnet.RECIPES,
+    )
 }
 
 
@@ -31,7 +39,8 @@ def find(text: str) -> Recipe:
         return _from_python(path)
     if path.is_dir() or path.suffix == ".json":
         return of_run(path)
-    raise InputError(f"{text!r} is no recipe, .py file or run. Recipes: {', '.join(RECIPES)}." + nearest(text, RECIPES))
+    near = nearest(text, RECIPES)
+    raise InputError(f"{text!r} is no recipe, .py file or run.{near} `vitrail recipes` lists all {len(RECIPES)}.")
 
 
 def of_run(path: Path) -> Recipe:

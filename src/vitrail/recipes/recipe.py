@@ -25,7 +25,8 @@ def _pair(value: Any) -> Any:
 
 @dataclass(frozen=True, config=STRICT)
 class Model:
-    """name: An architecture, as `vitrail models` lists them. size: (H, W) in pixels; one number means a square.
+    """name: An architecture, as `vitrail models` lists them, or `timm/NAME`, `torchvision/NAME`; "auto" is that of the
+    recipe's weights, with their size. size: (H, W) in pixels; one number means a square.
 
     overrides: Fields of the architecture's spec, as `create_model` takes them.
     """
@@ -161,8 +162,8 @@ class Recipe:
     unreadable: Share of the pictures of an epoch that may be damaged: each is passed over, counted and named; more
         end the run.
     seed: Decides the first weights, the order, every augmentation and drop path.
-    weights: A run's folder or a weights file to begin from, of the same architecture; the head begins anew, tables of
-        another window are resized. None begins from random weights.
+    weights: A run's folder, a weights file or a row of the weights table to begin from, of the same architecture; the
+        head is kept where the classes are the same, tables of another window are resized. None begins at random.
     """
 
     model: Model

@@ -1,18 +1,24 @@
 """A recipe followed to its end: data, model, loop, weights, pictures.
 
-RUN/recipe.json      the resolved recipe                RUN/last.pt             to resume from
+RUN/recipe.json      the resolved recipe                RUN/checkpoints/        to resume from
 RUN/metrics.jsonl    one line per epoch                 RUN/model.safetensors   the trained model, by itself
-RUN/summary.json     the result                         RUN/*.png               curves, confusion, predictions
+RUN/steps.jsonl      about fifty lines an epoch         RUN/best.safetensors    the same after its best epoch
+RUN/summary.json     the result                         RUN/predictions.jsonl   every held-out picture
+RUN/unreadable.txt   pictures that were passed over     RUN/*.png               curves, confusion, predictions, ...
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from vitrail import count, weights
@@ -24,89 +30,121 @@ from vitrail.metrics.counts import Counts
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import find, pictures, sources
-from vitrail.recipes.recipe import AdamW, Recipe, to_json
+from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, to_json
+from vitrail.recipes.start import begin_from, resolve
 from vitrail.tasks.classify import Classify
+from vitrail.train import checkpoint, schedule
 from vitrail.train import optimizer as optimizers
-from vitrail.train.checkpoint import Checkpoint
-from vitrail.train.loop import Plan, Setting, fit
-from vitrail.train.processes import Processes, find_device, joined
-from vitrail.train.record import Record, write_text
+from vitrail.train.average import Average
+from vitrail.train.checkpoint import Checkpoints, Progress
+from vitrail.train.loop import Plan, Run, Setting, Stopped, fit
+from vitrail.train.optimizer import freeze
+from vitrail.train.processes import ALONE, Processes, find_device, joined
+from vitrail.train.record import Board, Record, read, write_text
+from vitrail.train.stopping import listening
 
-FILES = (
-    "recipe.json",
-    "metrics.jsonl",
-    "summary.json",
-    "last.pt",
-    "model.safetensors",
-    "curves.png",
-    "confusion.png",
-    "predictions.png",
-)
+OUTCOME = ("summary.json", "model.safetensors", "best.safetensors", "predictions.jsonl")
+PICTURES = ("curves.png", "confusion.png", "predictions.png", "reliability.png")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What changes nothing in the outcome: where a run computes and what else it leaves.
+
+    device: cpu, cuda, mps or auto.     parallel: "ddp" or "fsdp", where torchrun starts several processes.
+    workers: Processes that decode pictures; None chooses.
+    save_every: Minutes between states saved within an epoch; one is saved after each epoch anyway.
+    tensorboard: Also write what TensorBoard reads.
+    """
+
+    device: str = "auto"
+    parallel: str = "ddp"
+    workers: int | None = None
+    save_every: float = 10.0
+    tensorboard: bool = False
 
 
 def train(
     recipe: Recipe,
     out: str | Path,
-    device: str = "auto",
-    resume: bool = False,
-    workers: int | None = None,
+    options: Options = Options(),
+    resume: str | Path | None = None,
     again: bool = False,
-) -> dict[str, Any]:
-    """Trains as the recipe says, into the folder `out`, and returns its summary.
+) -> dict[str, Any] | None:
+    """Trains as the recipe says, into the folder `out`, and returns its summary; None where a signal stopped it.
 
     Args:
-        device: cpu, cuda, mps or auto.
-        resume: Continue after the last finished epoch in `out`; to the last bit the run without a break, on a CPU.
-        workers: Processes that decode pictures; None chooses.
+        resume: "auto" goes on from the newest whole state in `out`, or begins where there is none; the path of a state
+            goes on from that one. To the last bit the run without a break, on a CPU.
         again: Replace a run that is in `out`.
     Raises: InputError, before anything is written, for what cannot be built, read or resumed.
     """
-    out, where = Path(out), find_device(device)
-    with joined(where) as processes:
-        plan, held_out = prepare(recipe, where, processes, workers, resume)
-        checkpoint, finished = Checkpoint(out / "last.pt"), 0
-        if resume:
-            _same_recipe(recipe, out)
-            finished = checkpoint.load(plan.model, plan.optimizer)
-        elif (out / "last.pt").exists() and not again:  # a run without one finished epoch is no loss
-            raise InputError(f"{out} holds a run already; --resume continues it, --out takes another folder.")
+    out, where, recipe = Path(out), find_device(options.device), resolve(recipe)
+    checkpoints = Checkpoints(out / "checkpoints")
+    begun = time.perf_counter()
+    with joined(where, options.parallel) as processes, listening() as stop:
+        console = Console(quiet=not processes.first, highlight=False, soft_wrap=True)
+        state = None
+        if resume is not None:
+            state = checkpoints.newest(console.print) if str(resume) == "auto" else checkpoint.read(Path(resume))
+            if state:
+                _same_recipe(recipe, out)
+        elif checkpoints.found() and not again:  # a run without one finished epoch is no loss
+            raise InputError(f"{out} holds a run already; --resume auto continues it, --out takes another folder.")
+        plan, held_out = prepare(recipe, where, processes, options, bool(state), console.print)
+        progress = checkpoint.resume(plan.state(), state, str(out)) if state else Progress()
         processes.wait()  # all have looked at the folder before one writes there
         if processes.first:
-            _settle(recipe, out, resume)
-        record, begun = Record(out, processes.first, finished), time.perf_counter()
-        record.say(
-            f"{recipe.model.name}, {count.parameters(plan.model):,} parameters, on {plan.setting.device}: "
-            f"{len(plan.training.batches.pictures)} pictures, {len(held_out)} held out"
-        )
-        metric = fit(plan, record, checkpoint, finished)
+            _settle(recipe, out, checkpoints, bool(state))
+        processes.wait()
+        steps = progress.epoch * plan.steps + progress.step
+        board = _board(out) if options.tensorboard and processes.first else None
+        record = Record(out, processes.first, progress.epoch, steps, board)
+        record.say(_opening(recipe, plan, held_out, progress))
+        try:
+            metric = fit(Run(plan, record, checkpoints, progress, stop))
+        except Stopped:
+            record.say(
+                f"Stopped by {stop.asked or 'a signal to another process'} with everything saved; "
+                f"`vitrail train {out} --resume auto` goes on."
+            )
+            return None
+        _keep(recipe, out, plan, held_out, checkpoints)
         assert isinstance(metric, Counts)
         summary = {
             "model": recipe.model.name,
             "parameters": count.parameters(plan.model),
             **metric.compute(),
+            f"best_{plan.score}": progress.best,
+            "best_epoch": progress.best_epoch,
             "epochs": recipe.epochs,
             "pictures": len(plan.training.batches.pictures),
             "held_out": len(held_out),
             "seconds": round(time.perf_counter() - begun, 1),
+            "training_seconds": round(sum(row["seconds"] for row in read(out)), 1),
             "seed": recipe.seed,
         }
-        if processes.first:
-            assert isinstance(plan.model, Network)
-            weights.save(
-                out / "model.safetensors",
-                plan.model,
-                classes=list(held_out.classes),
-                preprocessing=dataclasses.asdict(recipe.preprocessing),
-            )
-            pictures.draw_run(out, recipe.model.name, plan, metric, held_out)
         record.close(summary)
+        if processes.first:
+            usable = weights.open_model(out / "model.safetensors")[0].to(where)
+            alone = replace(plan, model=usable, average=None, setting=replace(plan.setting, processes=ALONE))
+            pictures.draw_run(out, recipe.model.name, alone, metric, held_out)
         return summary
 
 
 def prepare(
-    recipe: Recipe, device: torch.device, processes: Processes, workers: int | None, resume: bool = False
+    recipe: Recipe,
+    device: torch.device,
+    processes: Processes,
+    options: Options = Options(),
+    resume: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Plan, Pictures]:
-    """Everything a run needs, built from its recipe; and the held-out pictures."""
+    """Everything a run needs, built from its recipe; and the held-out pictures.
+
+    Args:
+        say: Is told in a line what became of the weights to begin from.
+    """
     training, held_out = sources.open_split(recipe.data)
     torch.manual_seed(recipe.seed)
     model = create_model(recipe.model.name, len(training.classes), recipe.model.size, **recipe.model.overrides)
@@ -116,59 +154,114 @@ def prepare(
             f"{recipe.model.name.removeprefix('dense_')} is its classifier."
         )
     if recipe.weights and not resume:  # a run that resumes has weights of its own
-        begin_from(model, recipe.weights)
+        line = begin_from(model, recipe.weights, training.classes)
+        if say:
+            say(line)
+    if recipe.precision == "float16" and processes.sharded:
+        raise InputError("precision=float16 cannot be shared out by fsdp here; precision=bfloat16 can.")
     model.to(device)
-    usual, pin = transforms.for_use(recipe.model.size, recipe.preprocessing), device.type == "cuda"
-    changing = transforms.for_training(recipe.model.size, recipe.preprocessing, recipe.augment)
-    mixing = transforms.mixing(recipe.augment, len(training.classes))
-    number, rank, world = sources.workers(recipe.data, workers), processes.rank, processes.world
-    loader = Loader(Batches(training, changing, recipe.seed, mixing), recipe.batch, True, number, rank, world, pin)
-    rest = Loader(Batches(held_out, usual, recipe.seed), 2 * recipe.batch, False, number, rank, world, pin)
-    steps = len(loader)
-    rate = optimizers.warmup_cosine(
-        recipe.optimizer.lr,
-        recipe.epochs * steps,
-        round(recipe.schedule.warmup * steps),
-        recipe.schedule.start,
-        recipe.schedule.end,
+    freeze(model, recipe.groups.frozen)
+    processes.shard(model)
+    loader, rest = _loaders(
+        recipe, training, held_out, processes, sources.workers(recipe.data, options.workers), device
     )
-    plan = Plan(
+    setting = Setting(
+        device,
+        processes,
+        recipe.clip,
+        recipe.precision,
+        recipe.accumulate,
+        recipe.unreadable,
+        60 * options.save_every,
+    )
+    return Plan(
         model,
         Classify(len(training.classes), recipe.smoothing),
         loader,
         rest,
         _optimizer(recipe, model),
-        rate,
+        rate_of(recipe, len(loader) // recipe.accumulate),
         recipe.epochs,
         recipe.seed,
-        Setting(device, processes, recipe.clip, recipe.precision == "bfloat16"),
+        setting,
+        Average(model, recipe.average) if recipe.average else None,
+        torch.amp.GradScaler(device.type) if recipe.precision == "float16" else None,
+    ), held_out
+
+
+def _loaders(
+    recipe: Recipe, training: Pictures, held_out: Pictures, processes: Processes, workers: int, device: torch.device
+) -> tuple[Loader, Loader]:
+    """The training batches, and the held-out ones."""
+    usual, pin = transforms.for_use(recipe.model.size, recipe.preprocessing), device.type == "cuda"
+    changing = transforms.for_training(recipe.model.size, recipe.preprocessing, recipe.augment)
+    mixing = transforms.mixing(recipe.augment, len(training.classes))
+    shared = (workers, processes.rank, processes.world, pin)
+    batches = Batches(training, changing, recipe.seed, mixing, replace=True)
+    return (
+        Loader(batches, recipe.batch, True, *shared, recipe.accumulate, recipe.augment.repeats),
+        Loader(Batches(held_out, usual, recipe.seed), max(2 * recipe.batch // recipe.accumulate, 1), False, *shared),
     )
-    return plan, held_out
 
 
-def begin_from(model: Network, path: str) -> weights.Report:
-    """Puts a run's or a file's weights into `model`, all but its head, which begins anew.
-
-    Raises: InputError for a path that holds none, or weights of another architecture.
-    """
-    file = Path(path, "model.safetensors") if Path(path).is_dir() else Path(path)
-    tensors, document = weights.read(file)
-    trunk = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
-    report = weights.load_weights(model, trunk, trained_as=weights.trained(document), new_window=True, partial=True)
-    missing = [name for name in report.missing if not name.startswith("head.")]
-    if missing or report.unexpected:
-        raise InputError(
-            f"{file} is not the weights of this {model.name}: {len(missing)} tensors missing, "
-            f"{len(report.unexpected)} left over; give model.name and model.overrides of what it holds."
-        )
-    return report
+def rate_of(recipe: Recipe, steps: int) -> schedule.Rate:
+    """The learning rate by step, for epochs of so many steps."""
+    chosen, peak = recipe.schedule, recipe.optimizer.lr
+    each = 1 if chosen.by == "epoch" else steps  # how often in an epoch the rate changes
+    warmup = round(chosen.warmup * each)
+    if isinstance(chosen, Steps):
+        at = [round(epoch * each) for epoch in chosen.at]
+        rate = schedule.steps_down(peak, at, chosen.factor, warmup, chosen.start)
+    elif isinstance(chosen, Polynomial):
+        course = schedule.polynomial(chosen.power)
+        rate = schedule.warmed(course, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
+    else:
+        shape = schedule.within if chosen.within else schedule.warmed
+        rate = shape(schedule.cosine, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
+    late = isinstance(chosen, Cosine) and chosen.within
+    return schedule.by_epoch(rate, steps, late) if chosen.by == "epoch" else rate
 
 
 def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    chosen = recipe.optimizer
+    chosen, rule = recipe.optimizer, recipe.groups
+    found = optimizers.groups(model, chosen.weight_decay, rule.exempt, rule.rates, rule.layer_decay)
     if isinstance(chosen, AdamW):
-        return optimizers.adamw(model, chosen.lr, chosen.weight_decay, chosen.betas, chosen.eps)
-    return optimizers.sgd(model, chosen.lr, chosen.weight_decay, chosen.momentum)
+        return optimizers.adamw(found, chosen.lr, chosen.betas, chosen.eps)
+    return optimizers.sgd(found, chosen.lr, chosen.momentum)
+
+
+def _opening(recipe: Recipe, plan: Plan, held_out: Pictures, progress: Progress) -> str:
+    processes = plan.setting.processes
+    several = (
+        f" in {processes.world} processes ({'fsdp' if processes.sharded else 'ddp'})" if processes.world > 1 else ""
+    )
+    learning = sum(p.numel() for p in plan.model.parameters() if p.requires_grad)
+    parameters = count.parameters(plan.model)
+    frozen = f" ({parameters - learning:,} frozen)" if learning < parameters else ""
+    begun = f"; going on after epoch {progress.epoch}, step {progress.step}" if progress.epoch or progress.step else ""
+    return (
+        f"{recipe.model.name}, {parameters:,} parameters{frozen}, on {plan.setting.device}{several}: "
+        f"{len(plan.training.batches.pictures)} pictures, {len(held_out)} held out, "
+        f"{len(held_out.classes)} classes{begun}"
+    )
+
+
+def _board(out: Path) -> Board:
+    from vitrail.train import board  # an extra
+
+    return board.Board(out / "tensorboard")
+
+
+def _keep(recipe: Recipe, out: Path, plan: Plan, held_out: Pictures, checkpoints: Checkpoints) -> None:
+    """Writes the last weights and the best ones, each with what its use needs."""
+    if not plan.setting.processes.first:
+        return
+    assert isinstance(plan.model, Network)
+    said = {"classes": list(held_out.classes), "preprocessing": dataclasses.asdict(recipe.preprocessing)}
+    for name, path in (("model", checkpoints.found()[0]), ("best", checkpoints.best())):
+        if path:
+            state = checkpoint.read(path)
+            weights.save(out / f"{name}.safetensors", plan.model, state.get("average", state["model"]), **said)
 
 
 def _same_recipe(recipe: Recipe, out: Path) -> None:
@@ -177,13 +270,16 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
     if changed:
         raise InputError(
             f"{out} was begun with another recipe ({', '.join(changed)}); "
-            f"`vitrail train {out} --resume` continues it as it was."
+            f"`vitrail train {out} --resume auto` continues it as it was."
         )
 
 
-def _settle(recipe: Recipe, out: Path, resume: bool) -> None:
+def _settle(recipe: Recipe, out: Path, checkpoints: Checkpoints, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    checkpoints.tidy()
+    for name in OUTCOME + PICTURES:
+        (out / name).unlink(missing_ok=True)
     if not resume:
-        for name in FILES:
-            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(checkpoints.folder, ignore_errors=True)
+        shutil.rmtree(out / "tensorboard", ignore_errors=True)
     write_text(out / "recipe.json", to_json(recipe))

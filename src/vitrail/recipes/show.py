@@ -15,7 +15,7 @@ from vitrail.draw.windows import draw_windows
 from vitrail.geometry.windows import Windows, membership
 from vitrail.recipes import sources
 from vitrail.recipes.demo import MODELS, side_by_side
-from vitrail.recipes.run import train
+from vitrail.recipes.run import Options, train
 from vitrail.train.record import read
 
 
@@ -27,7 +27,12 @@ def show(out: str | Path, device: str = "auto", seed: int = 0) -> list[dict[str,
     """
     out, recipes = Path(out), side_by_side()
     torch.set_num_threads(1)  # models this small gain nothing by more, and lose much where the cores are busy
-    summaries = [train(replace(recipe, seed=seed), out / name, device, again=True) for name, recipe in recipes.items()]
+    summaries = []
+    for name, recipe in recipes.items():
+        summary = train(replace(recipe, seed=seed), out / name, Options(device), again=True)
+        if summary is None:
+            raise KeyboardInterrupt  # stopped by a signal; what is there stays
+        summaries.append(summary)
     draw_curves(out / "curves.png", {name: read(out / name) for name in MODELS})
     for name in ("confusion.png", "predictions.png"):
         shutil.copyfile(out / MODELS[0] / name, out / name)

@@ -1,0 +1,115 @@
+"""What a run begins from: the model follows the weights, the head follows the classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from vitrail import weights
+from vitrail.data.settings import Preprocessing
+from vitrail.errors import InputError
+from vitrail.models.catalogue import create_model
+from vitrail.recipes.finetune import finetune
+from vitrail.recipes.overrides import apply
+from vitrail.recipes.recipe import Model
+from vitrail.recipes.start import begin_from, resolve
+
+NAMES = ["blue", "green", "red"]
+SMALL = {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "window_size": 2}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    torch.manual_seed(1)
+    model = create_model("swin_nano", 3, (32, 32), dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=2)
+    path = tmp_path / "swin.safetensors"
+    weights.save(path, model, classes=NAMES, preprocessing={"share": None, "interpolation": "bilinear"})
+    return str(path)
+
+
+def test_the_model_and_its_preprocessing_follow_the_weights(file: str) -> None:
+    recipe = resolve(apply(finetune(), [f"weights={file}", "model.overrides.drop_path=0.3"]))
+    assert (recipe.model.name, recipe.model.size) == ("swin_nano", (32, 32))
+    assert recipe.model.overrides["drop_path"] == 0.3
+    assert recipe.preprocessing == Preprocessing(share=None, interpolation="bilinear")
+    model = create_model("swin_nano", 5, recipe.model.size, **recipe.model.overrides)
+    assert "the head begins anew" in begin_from(model, file, ["a", "b", "c", "d", "e"])
+    assert resolve(recipe) == recipe
+
+
+def test_without_weights_it_is_a_small_one_and_a_named_model_stays() -> None:
+    assert resolve(finetune()).model == Model("iwin_nano", (96, 96), {"window": 6, "drop_path": 0.1})
+    named = apply(finetune(), ["model.name=scalablevit_nano"])
+    assert resolve(named) == named
+
+
+def test_a_row_of_the_table_names_its_model_and_where_its_file_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITRAIL_WEIGHTS", str(tmp_path))
+    recipe = resolve(apply(finetune(), ["weights=iwin_small.in1k_224"]))
+    assert (recipe.model.name, recipe.model.size) == ("iwin_small", (224, 224))
+    assert recipe.model.overrides["heads"] == (3, 4, 8, 16)
+    with pytest.raises(InputError, match=r"iwin_small.in1k_224: not at .*iwin_small.in1k_224.safetensors"):
+        weights.locate("iwin_small.in1k_224")
+    with pytest.raises(InputError, match=r"No file at swin_tiny.in1k, .* Nearest: swin_tiny.in1k_224"):
+        weights.locate("swin_tiny.in1k")
+
+
+def test_the_head_is_kept_where_the_classes_are_the_same(file: str) -> None:
+    made = create_model("swin_nano", 3, (32, 32), dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=2)
+    source = weights.open_model(file)[0]
+    assert "the head kept" in begin_from(made, file, NAMES)
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), made.parameters(), strict=True))
+    with torch.no_grad():
+        made.head.weight.zero_()
+    assert "begins anew" in begin_from(made, file, ["red", "green", "blue"])
+    assert not made.head.weight.any()
+
+
+def test_convolutions_that_only_a_larger_size_has_begin_anew(tmp_path: Path) -> None:
+    """As Iwin at 1024 from 224: blocks get a convolution, and the paths beside it change."""
+    spec = {"dim": 8, "depths": (1, 1, 1, 2), "heads": (1, 1, 2, 2)}
+    small = create_model("iwin_nano", 3, (32, 32), **spec, window=(4, 4, 2, 1))
+    weights.save(tmp_path / "small.safetensors", small, classes=NAMES)
+    large = create_model("iwin_nano", 3, (64, 64), **spec, window=(4, 4, 2, 1))
+    line = begin_from(large, str(tmp_path / "small.safetensors"), NAMES)
+    assert "8 tensors of new convolutions begin anew" in line
+    theirs = weights.formats.to_release(small)
+    for name, value in weights.formats.to_release(large).items():
+        assert name not in theirs or torch.equal(value, theirs[name]), name
+    assert len(weights.formats.to_release(large)) == len(theirs) + 8
+
+
+def test_another_librarys_model_goes_on_too(tmp_path: Path) -> None:
+    name = "timm/swin_tiny_patch4_window7_224"
+    one, other = (create_model(name, count, (32, 32), **SMALL) for count in (3, 5))
+    weights.save(tmp_path / "timm.safetensors", one, classes=NAMES)
+    assert "begins anew" in begin_from(other, str(tmp_path / "timm.safetensors"), list("abcde"))
+    a, b = one.state_dict(), other.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a if "head" not in key)
+    recipe = resolve(apply(finetune(), [f"weights={tmp_path / 'timm.safetensors'}"]))
+    assert create_model(recipe.model.name, 2, recipe.model.size, **recipe.model.overrides).num_classes == 2
+    with pytest.raises(InputError, match="is not the weights of this timm"):
+        begin_from(create_model("timm/resnet18", 3, (32, 32)), str(tmp_path / "timm.safetensors"), NAMES)
+
+
+def test_a_whole_run_is_tuned_on_other_classes(tmp_path: Path, file: str) -> None:
+    from vitrail.recipes import run
+
+    data = tiny.folders(tmp_path / "data")
+    (data / "train" / "red").rename(data / "train" / "scarlet")
+    (data / "val" / "red").rename(data / "val" / "scarlet")
+    recipe = apply(
+        finetune(),
+        [f"weights={file}", f"data.path={data}", "epochs=1", "batch=4", "groups.frozen=2", "groups.layer_decay=0.7"],
+    )
+    assert run.train(recipe, tmp_path / "run", run.Options("cpu", workers=0))
+    tuned, document = weights.open_model(tmp_path / "run" / "model.safetensors")
+    source = weights.open_model(file)[0]
+    assert document["classes"] == ["blue", "green", "scarlet"]
+    assert torch.equal(tuned.trunk.stem.project.weight, source.trunk.stem.project.weight)
+    assert not torch.equal(tuned.trunk.stages[1].down.reduce.weight, source.trunk.stages[1].down.reduce.weight)
