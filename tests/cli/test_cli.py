@@ -105,7 +105,7 @@ def test_train_then_evaluate_then_predict(vitrail, tmp_path: Path) -> None:
     assert len(answers) == 6
     assert sum(row["probability"] for row in answers[0]["classes"]) == pytest.approx(1.0)
     assert (tmp_path / "answers.png").is_file()
-    assert vitrail("train", tmp_path / "run", "--resume", "--device", "cpu", "--workers", 0)[0] == 0
+    assert vitrail("train", tmp_path / "run", "--resume", "auto", "--device", "cpu", "--workers", 0)[0] == 0
 
 
 def test_a_run_without_a_name_takes_the_next_free_folder(
@@ -132,7 +132,8 @@ def test_a_run_without_a_name_takes_the_next_free_folder(
         ("train demo model.name=iwin_nan", "Nearest: iwin_nano"),
         ("train finetune", "--data FOLDER"),
         ("train finetune --data nowhere", "nowhere: no such folder"),
-        ("train demo --out new --resume", "holds it"),
+        ("train demo --out new --resume none.pt", "none.pt: no such checkpoint"),
+        ("train demo --parallel dp", "none of ddp, fsdp"),
         ("train demo --device tpu", "device 'tpu'"),
         ("eval nowhere --data digits", "nowhere"),
         ("eval {weights}", "--data FOLDER"),

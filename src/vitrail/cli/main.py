@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from vitrail.cli import demo, models, train, use
+from vitrail.cli import check, compare, demo, models, recipes, train, use
 from vitrail.errors import InputError
 
 app = typer.Typer(
@@ -20,9 +20,12 @@ app = typer.Typer(
 )
 app.command("models")(models.models)
 app.command("info")(models.info)
+app.command("recipes")(recipes.recipes)
+app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("eval")(use.evaluate)
 app.command("predict")(use.predict)
+app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 
 

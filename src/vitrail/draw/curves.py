@@ -1,14 +1,17 @@
-"""How runs went: loss, top-1 and learning rate over the epochs, several runs in one picture."""
+"""How runs went: loss, top-1 and learning rate over the epochs, top-1 over time, several runs in one picture."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
 from vitrail.draw.style import COLOURS, figure, quiet, save
+
+Rows = Sequence[Mapping[str, Any]]
 
 PANELS = (
     ("loss", "training loss", 1.0),
@@ -17,37 +20,49 @@ PANELS = (
 )
 
 
-def draw_curves(path: str | Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Writes three panels side by side with one line per run.
+def draw_curves(path: str | Path, runs: Mapping[str, Rows], minutes: bool = False) -> None:
+    """Writes three panels side by side with one line per run, or four with top-1 over the time it took.
 
     Args:
         runs: For each run's name its epochs, each with "epoch", "loss", "top1" (in [0, 1]) and "lr", as a run's
             metrics.jsonl has them. A run's last top-1 stands beside its name.
+        minutes: Whether there is a fourth panel; the epochs then have "seconds" too.
     """
-    drawing = figure(12.5, 3.9)
-    for axes, (key, title, factor) in zip(drawing.subplots(1, 3), PANELS, strict=True):
+    drawing = figure(12.5, 7.2 if minutes else 3.9)
+    panels = list(drawing.subplots(*((2, 2) if minutes else (1, 3))).flat)
+    for axes, (key, title, factor) in zip(panels, PANELS, strict=False):
         quiet(axes, title)
-        for number, (name, rows) in enumerate(runs.items()):
-            label = f"{name}   {100 * rows[-1]['top1']:.2f} %" if rows else name
-            axes.plot(
-                [row["epoch"] for row in rows],
-                [factor * row[key] for row in rows],
-                label=label,
-                color=COLOURS[number % len(COLOURS)],
-                linewidth=1.8,
-                marker="o" if len(rows) == 1 else None,
-                linestyle=("-", "--", ":")[number % 3] if key == "lr" else "-",
-            )
+        _lines(axes, runs, key, factor, lambda rows: [row["epoch"] for row in rows])
         axes.set_xlabel("epoch", fontsize=8.5)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _show_the_top(drawing.axes[1], runs)
-    drawing.axes[2].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    handles, labels = drawing.axes[1].get_legend_handles_labels()
+    _show_the_top(panels[1], runs)
+    panels[2].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if minutes:
+        key, _, factor = PANELS[1]
+        quiet(panels[3], "top-1 over the time it took, %")
+        _lines(panels[3], runs, key, factor, lambda rows: [*accumulate(row["seconds"] / 60 for row in rows)])
+        panels[3].set_xlabel("minutes of training", fontsize=8.5)
+        panels[3].set_xlim(left=0)
+        panels[3].set_ylim(panels[1].get_ylim())
+    handles, labels = panels[1].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=10)
     save(drawing, path)
 
 
-def _show_the_top(axes: Any, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def _lines(axes: Any, runs: Mapping[str, Rows], key: str, factor: float, over: Callable[[Rows], Sequence]) -> None:
+    for number, (name, rows) in enumerate(runs.items()):
+        axes.plot(
+            over(rows),
+            [factor * row[key] for row in rows],
+            label=f"{name}   {100 * rows[-1]['top1']:.2f} %" if rows else name,
+            color=COLOURS[number % len(COLOURS)],
+            linewidth=1.8,
+            marker="o" if len(rows) == 1 else None,
+            linestyle=("-", "--", ":")[number % 3] if key == "lr" else "-",
+        )
+
+
+def _show_the_top(axes: Any, runs: Mapping[str, Rows]) -> None:
     """Leaves the first climb out where it would press the rest of the lines together."""
     values = [100 * row["top1"] for rows in runs.values() for row in rows[len(rows) // 6 :]]
     if values:

@@ -1,29 +1,49 @@
-"""The pictures a run leaves behind."""
+"""The pictures a run leaves behind, and its answer to every held-out picture.
+
+curves.png   confusion.png   reliability.png   predictions.png   predictions.jsonl
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import torch
 
 from vitrail.data.loader import Loader
 from vitrail.data.sample import Pictures
 from vitrail.draw.confusion import draw_confusion
 from vitrail.draw.curves import draw_curves
 from vitrail.draw.grid import Cell, draw_grid
+from vitrail.draw.reliability import draw_reliability
+from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
 from vitrail.train.loop import Plan
-from vitrail.train.record import read, track
+from vitrail.train.record import read, track, write_text
 
 SHOWN = 40
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of one held-out picture: names of the true and the likeliest class, and p(truth)."""
+
+    name: str
+    target: str
+    answer: str
+    probability: float
+
+
 def draw_run(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -> None:
-    """Writes curves.png, confusion.png, and predictions.png with the held-out pictures that went worst."""
-    share = f"{100 * metric.compute()['top1']:.2f} % right of {len(held_out)} held-out pictures"
+    """Writes the numbers' pictures, every answer, and predictions.png with the held-out pictures that went worst."""
+    share = f"{100 * metric.compute()['top1']:.2f} % right of {int(metric.confusion.sum())} held-out pictures"
     draw_curves(out / "curves.png", {name: read(out)})
     draw_confusion(out / "confusion.png", metric.confusion.numpy(), held_out.classes, f"{name}: {share}")
-    cells = worst(plan, held_out)
+    states = metric.calibration
+    count, confidence, right = (part.numpy() for part in (states.count, states.confidence, states.right))
+    draw_reliability(out / "reliability.png", count, confidence, right, f"{name}: {share}")
+    answers = answer_all(plan, held_out)
+    write_text(out / "predictions.jsonl", "".join(json.dumps(asdict(each)) + "\n" for each in answers))
+    cells = worst(answers, held_out)
     draw_grid(
         out / "predictions.png",
         cells,
@@ -31,21 +51,40 @@ def draw_run(out: Path, name: str, plan: Plan, metric: Counts, held_out: Picture
     )
 
 
-def worst(plan: Plan, pictures: Pictures, count: int = SHOWN) -> list[Cell]:
-    """The pictures to whose true class the model gives the lowest probability, the lowest first."""
+def answer_all(plan: Plan, pictures: Pictures) -> list[Answer]:
+    """The model's answer to each picture that can be read, in order."""
     loader = Loader(plan.held_out.batches, plan.held_out.batch, shuffle=False)
-    likely, best = [], []
+    found: list[Answer] = []
     plan.model.eval()
     for batch in track(loader.epoch(0), len(loader), "pictures"):
-        scores = plan.task.predict(plan.model, batch.images.to(plan.setting.device)).scores.cpu()
-        likely.append(scores.gather(1, batch.target[:, None])[:, 0])
-        best.append(scores.argmax(1))
-    truth, answers = torch.cat(likely), torch.cat(best)
+        if not len(batch):
+            continue
+        with plan.setting.autocast():
+            scores = plan.task.predict(plan.model, batch.images.to(plan.setting.device)).scores.cpu()
+        truth = scores.gather(1, batch.target[:, None])[:, 0]
+        rows = zip(batch.names, batch.target.tolist(), scores.argmax(1).tolist(), truth.tolist(), strict=True)
+        found += [Answer(name, pictures.classes[t], pictures.classes[best], share) for name, t, best, share in rows]
+    return found
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """What `draw_run` wrote. Raises: InputError for a line of anything else."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(Answer(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: line {number} is no answer of a run.") from error
+    return found
+
+
+def worst(answers: list[Answer], pictures: Pictures, count: int = SHOWN) -> list[Cell]:
+    """The pictures to whose true class the model gives the lowest probability, the lowest first."""
+    places = {pictures.name(index): index for index in range(len(pictures))}
     cells = []
-    for index in truth.argsort()[:count].tolist():
-        sample, answer = pictures[index], int(answers[index])
-        right = answer == sample.target
-        mistake = "" if right else f"\ntaken for {pictures.classes[answer]}"
-        caption = f"{pictures.classes[sample.target]}   {100 * truth[index]:.0f} %{mistake}"
-        cells.append(Cell(sample.image, caption, right))
+    for answer in sorted(answers, key=lambda answer: answer.probability)[:count]:
+        right = answer.answer == answer.target
+        mistake = "" if right else f"\ntaken for {answer.answer}"
+        caption = f"{answer.target}   {100 * answer.probability:.0f} %{mistake}"
+        cells.append(Cell(pictures[places[answer.name]].image, caption, right))
     return cells

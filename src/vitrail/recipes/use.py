@@ -1,28 +1,23 @@
-"""A trained model in use: opened from a run or a weights file, measured on pictures, asked about pictures."""
+"""A trained model in use: opened from a run or a weights file, asked about pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from vitrail import weights
 from vitrail.data import folders, images, transforms
-from vitrail.data.loader import Batches, Loader
-from vitrail.data.sample import Pictures
 from vitrail.data.settings import Preprocessing
+from vitrail.data.views import for_views, how_many
 from vitrail.draw.grid import Cell
 from vitrail.errors import InputError
-from vitrail.metrics.counts import Counts
-from vitrail.recipes.recipe import one_line
+from vitrail.recipes.start import preprocessing
 from vitrail.tasks.classify import Classes, Classify
-from vitrail.train.loop import Setting, measure
 from vitrail.train.record import track
 
 Picture = str | Path | Image.Image
@@ -56,6 +51,23 @@ class Trained:
             for row in zip(shares.tolist(), best.tolist(), strict=True)
         ]
 
+    def features(self, pictures: Picture | Sequence[Picture], batch: int = 32) -> list[Tensor]:
+        """The model's maps of the pictures, one tensor per stage, (pictures, C, H, W) on the CPU.
+
+        A mean over the last map's H and W is one vector per picture.
+        Raises: InputError naming a file that cannot be read; or where the model has no maps, or none is asked for.
+        """
+        several = [pictures] if isinstance(pictures, str | Path | Image.Image) else list(pictures)
+        if not several or not hasattr(self.model, "features"):
+            raise InputError("Features want at least one picture, and a model with features(images).")
+        transform, device = self.transform(), next(self.model.parameters()).device
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(several), batch):
+                images = torch.stack([transform(_opened(picture)) for picture in several[start : start + batch]])
+                parts.append([part.float().cpu() for part in self.model.features(images.to(device))])  # type: ignore[operator]
+        return [torch.cat(stage) for stage in zip(*parts, strict=True)]
+
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Trained:
     """The model of a run folder or of a weights file that `train` wrote.
@@ -72,21 +84,8 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Trained:
     model, document = weights.open_model(path)
     if len(document.get("classes", ())) != model.num_classes or not model.num_classes:
         raise InputError(f"{path} does not name the classes of its model, so its answers would be numbers.")
-    try:
-        said: Any = document.get("preprocessing", {})
-        settings = TypeAdapter(Preprocessing).validate_python(said, strict=False)
-    except ValidationError as error:
-        raise InputError(f"{path}: preprocessing: {one_line(error)}") from error
+    settings = preprocessing(document, str(path))
     return Trained(model.to(device), tuple(document["classes"]), model.size, settings)
-
-
-def evaluate(trained: Trained, pictures: Pictures, device: torch.device, batch: int = 64, workers: int = 0) -> Counts:
-    """Counts every picture once, with a progress bar."""
-    loader = Loader(Batches(pictures, trained.transform(), seed=0), batch, shuffle=False, workers=workers)
-    batches = track(loader.epoch(0), len(loader), "measuring")
-    metric = measure(trained.model, Classify(len(trained.classes)), batches, Setting(device))
-    assert isinstance(metric, Counts)
-    return metric
 
 
 def gather(paths: Sequence[str | Path]) -> list[Path]:
@@ -104,19 +103,25 @@ def gather(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def predict(
-    trained: Trained, pictures: Sequence[Picture], device: torch.device, batch: int = 32, progress: bool = True
+    trained: Trained,
+    pictures: Sequence[Picture],
+    device: torch.device,
+    batch: int = 32,
+    progress: bool = True,
+    views: str = "one",
 ) -> Classes:
     """The probabilities of every class for every picture, (pictures, K), with a progress bar.
 
+    Args:
+        batch: Views at a time.
+        views: How often a picture is looked at: one, flip or ten, as `data.views` has it.
     Raises: InputError naming a file that cannot be read, before the rest is looked at.
     """
-    transform, task, parts = trained.transform(), Classify(len(trained.classes)), []
-    starts = range(0, len(pictures), batch)
+    transform, task = for_views(views, trained.size, trained.preprocessing), Classify(len(trained.classes))
+    parts, each = [], max(batch // how_many(views), 1)
+    starts = range(0, len(pictures), each)
     for start in track(starts, len(starts), "predicting") if progress else starts:
-        chosen = (
-            p.convert("RGB") if isinstance(p, Image.Image) else images.read(p) for p in pictures[start : start + batch]
-        )
-        tensors = [transform(picture) for picture in chosen]
+        tensors = [transform(_opened(picture)) for picture in pictures[start : start + each]]
         parts.append(task.predict(trained.model, torch.stack(tensors).to(device)).scores.cpu())
     return Classes(torch.cat(parts))
 

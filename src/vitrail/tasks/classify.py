@@ -62,9 +62,15 @@ class Classify:
         return Losses(F.cross_entropy(model(batch.images).float(), batch.target, label_smoothing=self.smoothing))
 
     def predict(self, model: nn.Module, images: Tensor) -> Classes:
-        """Probabilities for (B, 3, H, W); the model is used in the mode it is in."""
+        """Probabilities for (B, 3, H, W), or their mean over V views of each picture, (B, V, 3, H, W).
+
+        The model is used in the mode it is in.
+        """
         with torch.no_grad():
-            return Classes(model(images).float().softmax(1))
+            if images.ndim == 4:
+                return Classes(model(images).float().softmax(1))
+            scores = model(images.flatten(0, 1)).float().softmax(1)
+            return Classes(scores.unflatten(0, images.shape[:2]).mean(1))
 
     def metric(self) -> Counts:
         return Counts(self.classes)
