@@ -43,6 +43,15 @@ def test_python_runs(path):
         exec(compile(block, path, "exec"), {})
 
 
+def test_the_recipe_of_the_training_page_can_be_trained(tmp_path):
+    from vitrail.recipes import find
+
+    (code,) = blocks("docs/training.md")
+    (tmp_path / "mine.py").write_text(code)
+    recipe = find.find(str(tmp_path / "mine.py"))
+    assert (recipe.model.name, recipe.optimizer.kind, recipe.average) == ("swin_tiny", "sgd", 0.9999)
+
+
 def test_links_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
