@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 
 import vitrail
 from vitrail import weights
+from vitrail.data.sample import Batch
 from vitrail.errors import InputError
+from vitrail.tasks.classify import Classify
 
 SMALL = {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "window_size": 2}
 SWIN = "timm/swin_tiny_patch4_window7_224"
@@ -61,3 +64,41 @@ def test_what_they_do_not_know_is_one_line(name: str, options: dict, said: str) 
     with pytest.raises(InputError, match=said) as caught:
         vitrail.create_model(name, 10, (64, 64), **options)
     assert "\n" not in str(caught.value)
+
+
+NAMES = (
+    (r"^model\.patch_embed\.proj\.", "trunk.stem.project."),
+    (r"^model\.patch_embed\.norm\.", "trunk.stem.norm."),
+    (r"^model\.head\.fc\.", "head."),
+    (r"^model\.norm\.", "norm."),
+    (r"^model\.layers\.(\d)\.downsample\.reduction\.", r"trunk.stages.\1.down.reduce."),
+    (r"^model\.layers\.(\d)\.downsample\.norm\.", r"trunk.stages.\1.down.norm."),
+    (r"^model\.layers\.(\d)\.blocks\.(\d)\.norm1\.", r"trunk.stages.\1.blocks.\2.mix.norm."),
+    (r"^model\.layers\.(\d)\.blocks\.(\d)\.norm2\.", r"trunk.stages.\1.blocks.\2.mlp.norm."),
+    (r"^model\.layers\.(\d)\.blocks\.(\d)\.mlp\.", r"trunk.stages.\1.blocks.\2.mlp.body."),
+    (r"^model\.layers\.(\d)\.blocks\.(\d)\.attn\.relative_position_bias_", r"trunk.stages.\1.blocks.\2.mix.body.bias."),
+    (r"^model\.layers\.(\d)\.blocks\.(\d)\.attn\.", r"trunk.stages.\1.blocks.\2.mix.body."),
+)
+
+
+def test_our_swin_learns_as_timms_gradient_for_gradient() -> None:
+    """From the same weights, on maps that are not clamped and shift: the loss and every gradient."""
+    torch.manual_seed(0)
+    shape = {"depths": (2, 2, 2, 1)}
+    theirs = vitrail.create_model(SWIN, 5, (96, 96), **(SMALL | shape | {"window_size": 6, "drop_path_rate": 0.0}))
+    ours = vitrail.create_model("swin_nano", 5, (96, 96), dim=8, heads=(1, 1, 2, 2), window=6, **shape)
+    parameters, pairs = dict(ours.named_parameters()), []
+    for name, parameter in theirs.named_parameters():
+        for pattern, replacement in NAMES:
+            name = re.sub(pattern, replacement, name)
+        pairs.append((parameters.pop(name), parameter))
+        pairs[-1][0].data.copy_(parameter.data + 0.05 * torch.randn_like(parameter))
+        parameter.data.copy_(pairs[-1][0].data)
+    assert not parameters
+    batch = Batch(torch.randn(4, 3, 96, 96), torch.randint(0, 5, (4,)), tuple("abcd"))
+    losses = [Classify(5, 0.1).loss(model.train(), batch).total for model in (ours, theirs)]
+    for loss in losses:
+        loss.backward()
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
+    for one, other in pairs:
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
