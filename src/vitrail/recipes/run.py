@@ -102,7 +102,7 @@ def train(
         record = Record(out, processes.first, progress.epoch, steps, board)
         record.say(_opening(recipe, plan, held_out, progress))
         try:
-            metric = fit(Run(plan, record, checkpoints, progress, stop))
+            metric = fit(Run(plan, record, checkpoints, progress, stop, to_json(recipe)))
         except Stopped:
             record.say(
                 f"Stopped by {stop.asked or 'a signal to another process'} with everything saved; "

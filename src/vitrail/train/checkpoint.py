@@ -51,7 +51,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the next step needs. Learning rates and randomness follow from the step, so they are not kept."""
+    """Everything that the next step needs.
+
+    Learning rates follow from the step. So do the generators: each step seeds them anew from the seed and its number,
+    hence they are the same after a resume though none is kept.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer

@@ -118,13 +118,17 @@ class Plan:
 
 @dataclass
 class Run:
-    """A plan under way: where it writes, where it stands, who may stop it."""
+    """A plan under way: where it writes, where it stands, who may stop it.
+
+    recipe: What the plan was made from, as text, kept with every state.
+    """
 
     plan: Plan
     record: Record
     checkpoints: Checkpoints
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
+    recipe: str = ""
     saved: float = field(default_factory=time.monotonic)
 
     @property
@@ -134,7 +138,7 @@ class Run:
 
     def save(self, best: bool = False) -> None:
         """All processes gather the state, the first one writes it."""
-        document = self.plan.state().gather()
+        document = {**self.plan.state().gather(), "recipe": self.recipe, "seed": self.plan.seed}
         if self.plan.setting.processes.first:
             self.checkpoints.save(document, self.progress, self.step, best)
         self.plan.setting.processes.wait()
