@@ -13,8 +13,11 @@ import vitrail
 SOURCE = Path(vitrail.__file__).parents[1]
 
 
-def launch(world: int, *arguments: str) -> list[str]:
-    """Runs `python ARGUMENTS` in `world` processes and gives what each printed; fails the test where one fails."""
+def launch(world: int, *arguments: str, code: int = 0) -> list[str]:
+    """Runs `python ARGUMENTS` in `world` processes and gives what each printed, or for another `code` its errors.
+
+    Fails the test where one ends otherwise than with `code`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -36,5 +39,5 @@ def launch(world: int, *arguments: str) -> list[str]:
         for rank in range(world)
     ]
     said = [process.communicate(timeout=240) for process in started]
-    assert [process.returncode for process in started] == [0] * world, said
-    return [out for out, _ in said]
+    assert [process.returncode for process in started] == [code] * world, said
+    return [error if code else out for out, error in said]

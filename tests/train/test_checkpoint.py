@@ -91,3 +91,32 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path: Path) -> None:
     path.with_name(path.name + ".sha256").unlink()
     with pytest.raises(InputError, match="SHA-256"):
         checkpoint.read(path)
+
+
+def test_states_of_later_steps_go_when_an_earlier_one_is_gone_on_from(tmp_path: Path) -> None:
+    checkpoints, state, said = Checkpoints(tmp_path), trained(), []
+    for step in (3, 7, 8):
+        checkpoints.save(state.gather(), Progress(epoch=step, best=0.5), step, best=step == 3)
+    for step in (7, 8):
+        path = tmp_path / f"step-{step:08d}.pt"
+        path.write_bytes(path.read_bytes()[:-1])
+    document = checkpoints.newest(said.append)
+    assert document and document["progress"]["epoch"] == 3 and len(said) == 2
+    checkpoints.save(state.gather(), Progress(epoch=4, best=0.5), 4)
+    assert [path.name for path in checkpoints.found()] == ["step-00000004.pt", "step-00000003.pt"]
+
+
+def test_a_full_disk_is_one_line_and_the_older_state_stays(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    checkpoints, state = Checkpoints(tmp_path), trained()
+    path = checkpoints.save(state.gather(), Progress(epoch=1), 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"step-00000002\.pt cannot be written \(File too large\)"):
+            checkpoints.save(state.gather(), Progress(epoch=2), 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in checkpoints.found()] == [path.name]
+    assert checkpoint.read(path)["progress"]["epoch"] == 1
+    assert not list(tmp_path.glob(".*"))

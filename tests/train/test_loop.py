@@ -145,7 +145,7 @@ def test_it_learns_records_and_saves(tmp_path: Path, precision: str, capsys: pyt
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
     assert rows[-1]["error"] == metric.compute()["error"] < 0.35
     assert rows[-1]["lr"] == pytest.approx(warmed(cosine, 5e-3, 80, 4, 0.0, 0.0)(79))
-    steps = read_lines(tmp_path / "steps.jsonl")
+    steps = read_lines(tmp_path / "steps.jsonl", "step")
     assert [row["step"] for row in steps] == list(range(1, 81))
     assert sum(row["loss"] for row in steps[:4]) / 4 == pytest.approx(rows[0]["loss"])
     assert capsys.readouterr().out.count("epoch ") == 20
@@ -158,7 +158,7 @@ def test_the_batch_in_parts_is_the_batch(tmp_path: Path) -> None:
         made = plan(accumulate=parts, epochs=3)
         made.model[3].p = 0.0
         fit(started(made, tmp_path))
-        losses.append([row["loss"] for row in read_lines(tmp_path / "steps.jsonl")])
+        losses.append([row["loss"] for row in read_lines(tmp_path / "steps.jsonl", "step")])
     assert len(losses[0]) == 12
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     assert losses[2] == pytest.approx(losses[0], rel=1e-5)
@@ -168,7 +168,7 @@ def test_the_batch_in_parts_is_the_batch(tmp_path: Path) -> None:
 def test_stopped_in_an_epoch_and_resumed_it_ends_with_the_same_bits(tmp_path: Path, options: dict[str, Any]) -> None:
     whole = plan(**options, epochs=5)
     fit(started(whole, tmp_path / "new"))
-    expected = read_lines(tmp_path / "new" / "steps.jsonl")
+    expected = read_lines(tmp_path / "new" / "steps.jsonl", "step")
     rows = [{**row, "seconds": 0, "images_per_second": 0} for row in read(tmp_path / "new")]
     stop = Stop()
     first = started(plan(**options, epochs=5), tmp_path, stop)
@@ -185,7 +185,7 @@ def test_stopped_in_an_epoch_and_resumed_it_ends_with_the_same_bits(tmp_path: Pa
     torch.rand(9)  # whatever else was drawn
     second = plan(**options, epochs=5)
     fit(resumed(second, tmp_path))
-    assert read_lines(tmp_path / "steps.jsonl") == expected
+    assert read_lines(tmp_path / "steps.jsonl", "step") == expected
     assert [{**row, "seconds": 0, "images_per_second": 0} for row in read(tmp_path)] == rows
     for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)

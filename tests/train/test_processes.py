@@ -71,12 +71,21 @@ def test_the_same_losses(recipe: Recipe, alone: Path, tmp_path: Path) -> None:
         said = several.launch(2, *command(recipe, out, "--parallel", kind, *more))
         assert said[0].count("epoch ") == 4
         assert not said[1]
-        one, two = (read_lines(each / "steps.jsonl") for each in (alone, out))
+        one, two = (read_lines(each / "steps.jsonl", "step") for each in (alone, out))
         assert len(one) == len(two) == 24
         for name in ("loss", "gradient_norm"):
             assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-5)
         assert [row["top1"] for row in read(out)] == [row["top1"] for row in read(alone)]
         assert json.loads((out / "summary.json").read_text())["held_out"] == 9
+
+
+def test_what_stops_the_first_process_stops_the_others_in_a_line(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+    first, second = several.launch(2, *command(recipe, tmp_path / "mine"), code=2)
+    assert first.splitlines()[-1].endswith("is not empty and holds no run; --out takes a folder of its own.")
+    assert second.splitlines()[-1] == "error: The first process cannot go on; its own line says why."
+    assert "Traceback" not in first + second
 
 
 @pytest.mark.parametrize(("kind", "name"), [("ddp", "swin_nano"), ("fsdp", "swin_nano"), ("fsdp", "iwin_nano")])
@@ -101,12 +110,12 @@ def test_another_number_of_processes_goes_on(
     monkeypatch.setattr(Record, "step", step)
     assert run.train(recipe, stopped, CPU) is None
     monkeypatch.undo()
-    assert read_lines(stopped / "steps.jsonl")[-1]["step"] in (8, 9)
+    assert read_lines(stopped / "steps.jsonl", "step")[-1]["step"] in (8, 9)
     shutil.copytree(stopped, tmp_path / "two")
     run.train(recipe, stopped, CPU, resume="auto")
     assert (stopped / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
     assert (stopped / "steps.jsonl").read_bytes() == (alone / "steps.jsonl").read_bytes()
     several.launch(2, *command(recipe, tmp_path / "two", "--parallel", "fsdp", "--resume", "auto"))
-    one, two = ([row["loss"] for row in read_lines(each / "steps.jsonl")] for each in (alone, tmp_path / "two"))
+    one, two = ([row["loss"] for row in read_lines(each / "steps.jsonl", "step")] for each in (alone, tmp_path / "two"))
     assert two == pytest.approx(one, rel=1e-5)
     assert len(read(tmp_path / "two")) == 4

@@ -50,22 +50,13 @@ def train(
     from vitrail.recipes import run, start
 
     chosen = start.resolve(chosen)
-    if out is None:
-        out = Path(recipe) if resume and Path(recipe).is_dir() else _free(f"{Path(recipe).stem}-{chosen.model.name}")
+    continued = out is None and resume and Path(recipe).is_dir()
+    chosen_out = out or (Path(recipe) if continued else Path("runs", f"{Path(recipe).stem}-{chosen.model.name}"))
     options = run.Options(device, parallel, workers, save_every, tensorboard)
-    summary = run.train(chosen, out, options, resume)
+    summary = run.train(chosen, chosen_out, options, resume, fresh=out is None and not continued)
     if summary is None or os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
     typer.echo(
-        f"{out}: the trained model, its numbers and its pictures\n"
-        f"  vitrail predict {out} PICTURE...\n  vitrail eval {out}"
+        f"{summary['run']}: the trained model, its numbers and its pictures\n"
+        f"  vitrail predict {summary['run']} PICTURE...\n  vitrail eval {summary['run']}"
     )
-
-
-def _free(name: str) -> Path:
-    """The first of runs/NAME, runs/NAME-2, ... that is not there."""
-    path, number = Path("runs", name), 1
-    while path.exists():
-        number += 1
-        path = Path("runs", f"{name}-{number}")
-    return path

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from vitrail.data import imagenet
+from vitrail.data.collection import reindex
 from vitrail.data.loader import Batches, Loader
 from vitrail.data.sample import Pictures
 from vitrail.data.views import for_views, how_many
@@ -133,8 +134,11 @@ def ask(trained: Trained, data: Folder | Digits, labels: str = "auto") -> Questi
 
 
 def ask_of_run(trained: Trained, data: Folder | Digits) -> Question:
-    """The pictures that a run held out of `data`."""
-    return Question(trained, sources.open_split(data)[1], Classify(len(trained.classes)), "plain")
+    """The pictures that a run held out of `data`. Raises: InputError where their classes are not the run's."""
+    held_out = sources.open_split(data)[1]
+    if held_out.classes != trained.classes:
+        held_out = reindex(held_out, trained.classes)  # type: ignore[arg-type]
+    return Question(trained, held_out, Classify(len(trained.classes)), "plain")
 
 
 def evaluate(

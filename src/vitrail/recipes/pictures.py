@@ -70,7 +70,7 @@ def answer_all(plan: Plan, pictures: Pictures) -> list[Answer]:
 def read_answers(path: Path) -> list[Answer]:
     """What `draw_run` wrote. Raises: InputError for a line of anything else."""
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             found.append(Answer(**json.loads(line)))
         except (ValueError, TypeError) as error:

@@ -10,9 +10,9 @@ RUN/unreadable.txt   pictures that were passed over     RUN/*.png               
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,15 @@ from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import create_model
-from vitrail.recipes import find, pictures, sources
-from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, to_json
+from vitrail.recipes import pictures, sources
+from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, from_json, to_json
 from vitrail.recipes.start import begin_from, resolve
 from vitrail.tasks.classify import Classify
 from vitrail.train import checkpoint, schedule
 from vitrail.train import optimizer as optimizers
 from vitrail.train.average import Average
 from vitrail.train.checkpoint import Checkpoints, Progress
+from vitrail.train.files import held
 from vitrail.train.loop import Plan, Run, Setting, Stopped, fit
 from vitrail.train.optimizer import freeze
 from vitrail.train.processes import ALONE, Processes, find_device, joined
@@ -70,6 +71,7 @@ def train(
     options: Options = Options(),
     resume: str | Path | None = None,
     again: bool = False,
+    fresh: bool = False,
 ) -> dict[str, Any] | None:
     """Trains as the recipe says, into the folder `out`, and returns its summary; None where a signal stopped it.
 
@@ -77,39 +79,41 @@ def train(
         resume: "auto" goes on from the newest whole state in `out`, or begins where there is none; the path of a state
             goes on from that one. To the last bit the run without a break, on a CPU.
         again: Replace a run that is in `out`.
-    Raises: InputError, before anything is written, for what cannot be built, read or resumed.
+        fresh: Where `out` exists, take `out`-2, or -3, ...
+    Raises: InputError, before anything is written, for what cannot be built, read or resumed, and for a folder that
+        holds something else.
     """
-    out, where, recipe = Path(out), find_device(options.device), resolve(recipe)
-    checkpoints = Checkpoints(out / "checkpoints")
+    where, recipe = find_device(options.device), resolve(recipe)
     begun = time.perf_counter()
-    with joined(where, options.parallel) as processes, listening() as stop:
+    with joined(where, options.parallel) as processes, listening() as stop, ExitStack() as claimed:
+        out = Path(processes.told(str(_free(Path(out)) if fresh else out)))
+        checkpoints = Checkpoints(out / "checkpoints")
         console = Console(quiet=not processes.first, highlight=False, soft_wrap=True)
+        processes.first_does(lambda: _vacant(out, bool(resume), again))
         state = None
         if resume is not None:
             state = checkpoints.newest(console.print) if str(resume) == "auto" else checkpoint.read(Path(resume))
-            if state:
-                _same_recipe(recipe, out)
-        elif checkpoints.found() and not again:  # a run without one finished epoch is no loss
-            raise InputError(f"{out} holds a run already; --resume auto continues it, --out takes another folder.")
+        if state:
+            _same_recipe(recipe, state, out)
         plan, held_out = prepare(recipe, where, processes, options, bool(state), console.print)
+        about = {"recipe": to_json(recipe), "classes": list(held_out.classes), "pictures": _pictures(plan)}
+        if state:
+            _same_data(about, state, out)
         progress = checkpoint.resume(plan.state(), state, str(out)) if state else Progress()
         processes.wait()  # all have looked at the folder before one writes there
-        if processes.first:
-            _settle(recipe, out, checkpoints, bool(state))
-        processes.wait()
+        processes.first_does(lambda: _settle(recipe, out, checkpoints, bool(state), claimed))
         steps = progress.epoch * plan.steps + progress.step
         board = _board(out) if options.tensorboard and processes.first else None
         record = Record(out, processes.first, progress.epoch, steps, board)
         record.say(_opening(recipe, plan, held_out, progress))
         try:
-            metric = fit(Run(plan, record, checkpoints, progress, stop, to_json(recipe)))
+            metric = fit(Run(plan, record, checkpoints, progress, stop, about))
         except Stopped:
             record.say(
                 f"Stopped by {stop.asked or 'a signal to another process'} with everything saved; "
                 f"`vitrail train {out} --resume auto` goes on."
             )
             return None
-        _keep(recipe, out, plan, held_out, checkpoints)
         assert isinstance(metric, Counts)
         summary = {
             "model": recipe.model.name,
@@ -118,18 +122,21 @@ def train(
             f"best_{plan.score}": progress.best,
             "best_epoch": progress.best_epoch,
             "epochs": recipe.epochs,
-            "pictures": len(plan.training.batches.pictures),
+            "pictures": _pictures(plan),
             "held_out": len(held_out),
             "seconds": round(time.perf_counter() - begun, 1),
             "training_seconds": round(sum(row["seconds"] for row in read(out)), 1),
             "seed": recipe.seed,
         }
-        record.close(summary)
         if processes.first:
+            last = checkpoints.newest(record.say) or state
+            assert last
+            _keep(recipe, out, plan, held_out, checkpoints, last, record.say)
+            record.close(summary)
             usable = weights.open_model(out / "model.safetensors")[0].to(where)
             alone = replace(plan, model=usable, average=None, setting=replace(plan.setting, processes=ALONE))
             pictures.draw_run(out, recipe.model.name, alone, metric, held_out)
-        return summary
+        return {**summary, "run": str(out)}
 
 
 def prepare(
@@ -252,20 +259,37 @@ def _board(out: Path) -> Board:
     return board.Board(out / "tensorboard")
 
 
-def _keep(recipe: Recipe, out: Path, plan: Plan, held_out: Pictures, checkpoints: Checkpoints) -> None:
-    """Writes the last weights and the best ones, each with what its use needs."""
-    if not plan.setting.processes.first:
-        return
+def _keep(
+    recipe: Recipe,
+    out: Path,
+    plan: Plan,
+    held_out: Pictures,
+    checkpoints: Checkpoints,
+    last: dict[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """Writes the weights of the last state and the best ones, each with what its use needs."""
     assert isinstance(plan.model, Network)
     said = {"classes": list(held_out.classes), "preprocessing": dataclasses.asdict(recipe.preprocessing)}
-    for name, path in (("model", checkpoints.found()[0]), ("best", checkpoints.best())):
-        if path:
-            state = checkpoint.read(path)
+    best, path = None, checkpoints.best()
+    try:
+        best = checkpoint.read(path) if path else None
+    except InputError as error:
+        say(str(error))
+    for name, state in (("model", last), ("best", best)):
+        if state:
             weights.save(out / f"{name}.safetensors", plan.model, state.get("average", state["model"]), **said)
+    if not best and not (out / "best.safetensors").is_file():
+        say(f"{out}: the state that measured best is gone; there is no best.safetensors.")
 
 
-def _same_recipe(recipe: Recipe, out: Path) -> None:
-    before, now = (dataclasses.asdict(each) for each in (find.of_run(out), recipe))
+def _pictures(plan: Plan) -> int:
+    return len(plan.training.batches.pictures)
+
+
+def _same_recipe(recipe: Recipe, state: dict[str, Any], out: Path) -> None:
+    """Raises: InputError where the state was made from another recipe; data may lie elsewhere by now."""
+    before, now = (_without_places(each) for each in (from_json(state["recipe"], str(out)), recipe))
     changed = [name for name in now if now[name] != before[name]]
     if changed:
         raise InputError(
@@ -274,12 +298,58 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
         )
 
 
-def _settle(recipe: Recipe, out: Path, checkpoints: Checkpoints, resume: bool) -> None:
+def _without_places(recipe: Recipe) -> dict[str, Any]:
+    document = dataclasses.asdict(recipe)
+    document["data"].pop("path", None)
+    del document["weights"]  # a run that resumes has weights of its own
+    return document
+
+
+def _same_data(about: dict[str, Any], state: dict[str, Any], out: Path) -> None:
+    """Raises: InputError where the data has other classes, or more or fewer pictures, than when the run began."""
+    for what in ("classes", "pictures"):
+        before, now = state[what], about[what]
+        if before != now and what == "classes":
+            named = sorted(set(before) ^ set(now))[:4]
+            before, now = len(before), f"{len(now)} ({', '.join(named)} came or went)"
+        if before != now:
+            raise InputError(
+                f"{out} was begun with {before} {what}, the data has {now}; a new run with weights={out} "
+                "begins from what a finished one learnt."
+            )
+
+
+def _vacant(out: Path, resume: bool, again: bool) -> None:
+    """Raises: InputError where `out` holds a run that would be lost, or what is none of ours."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, wanted a folder for the run.")
+    inside = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if inside and "recipe.json" not in inside:
+        raise InputError(f"{out} is not empty and holds no run; --out takes a folder of its own.")
+    if resume or again:
+        return
+    if Checkpoints(out / "checkpoints").found() or inside & {*OUTCOME}:  # a run without one finished epoch is no loss
+        raise InputError(f"{out} holds a run already; --resume auto continues it, --out takes another folder.")
+
+
+def _settle(recipe: Recipe, out: Path, checkpoints: Checkpoints, resume: bool, claimed: ExitStack) -> None:
+    """Takes the folder, until `claimed` closes, and makes it ready."""
     out.mkdir(parents=True, exist_ok=True)
+    claimed.enter_context(held(out))
     checkpoints.tidy()
-    for name in OUTCOME + PICTURES:
-        (out / name).unlink(missing_ok=True)
     if not resume:
-        shutil.rmtree(checkpoints.folder, ignore_errors=True)
-        shutil.rmtree(out / "tensorboard", ignore_errors=True)
+        for name in OUTCOME + PICTURES:
+            (out / name).unlink(missing_ok=True)
+        checkpoints.clear()
+        for events in (out / "tensorboard").glob("events.out.tfevents.*"):
+            events.unlink()
     write_text(out / "recipe.json", to_json(recipe))
+
+
+def _free(first: Path) -> Path:
+    """`first`, or the first of `first`-2, `first`-3, ... that is not there."""
+    path, number = first, 1
+    while path.exists():
+        number += 1
+        path = first.with_name(f"{first.name}-{number}")
+    return path

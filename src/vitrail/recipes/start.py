@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,17 +18,23 @@ from vitrail.models.catalogue import ROWS, WEIGHTS
 from vitrail.models.others import Other
 from vitrail.models.spec import to_dict
 from vitrail.recipes.finetune import SMALL
-from vitrail.recipes.recipe import Model, Recipe, one_line
+from vitrail.recipes.recipe import Folder, Model, Recipe, one_line
 from vitrail.weights.files import described
 from vitrail.weights.formats import release_keys, to_release
 
 
 def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with a model of its own where it said "auto": that of its weights, or a small one.
+    """The recipe with whole paths, and a model of its own where it said "auto": that of its weights, or a small one.
 
     A file's name, size, spec and preprocessing are taken as they are; the recipe's overrides are laid over its spec.
     Raises: InputError for weights that cannot be found, or do not say what they are.
     """
+    if isinstance(recipe.data, Folder) and recipe.data.path is not None:
+        recipe = dataclasses.replace(
+            recipe, data=dataclasses.replace(recipe.data, path=os.path.abspath(recipe.data.path))
+        )
+    if recipe.weights and os.path.exists(recipe.weights):
+        recipe = dataclasses.replace(recipe, weights=os.path.abspath(recipe.weights))
     model = recipe.model
     if model.name != "auto":
         return recipe

@@ -79,7 +79,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Trained:
         if not (path / "recipe.json").is_file():
             raise InputError(f"{path} is no run: it holds no recipe.json.")
         if not (path / "model.safetensors").is_file():
-            raise InputError(f"{path} has not finished; `vitrail train {path} --resume` continues it.")
+            raise InputError(f"{path} has not finished; `vitrail train {path} --resume auto` continues it.")
         path = path / "model.safetensors"
     model, document = weights.open_model(path)
     if len(document.get("classes", ())) != model.num_classes or not model.num_classes:

@@ -29,7 +29,7 @@ from vitrail.errors import InputError
 from vitrail.train.average import Average
 from vitrail.train.files import replacing
 
-FORMAT, KEPT = 1, 2
+FORMAT, KEPT = 2, 2
 
 
 @dataclass
@@ -95,11 +95,12 @@ class Checkpoints:
     folder: Path
 
     def save(self, document: dict[str, Any], progress: Progress, step: int, best: bool = False) -> Path:
-        """Writes a state; then lets the older ones go.
+        """Writes a state; then lets the older ones go, and later ones: their steps are being made again.
 
         Args:
             step: Optimizer steps of the whole run so far: its name.
             best: It is the best so far.
+        Raises: InputError where it cannot be written; the older ones are as they were.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:08d}.pt"
@@ -107,21 +108,26 @@ class Checkpoints:
             with replacing(self.folder / "best.json") as file:
                 said = {"checkpoint": path.name, "epoch": progress.epoch, "score": progress.best}
                 file.write(json.dumps(said).encode())
-        with replacing(path, _sum_of) as file:
-            torch.save({"format": FORMAT, **document, "progress": asdict(progress)}, file)
-        for old in self.found()[KEPT:]:
-            if old != self.best():
-                old.unlink(missing_ok=True)
-                _sum_of(old).unlink(missing_ok=True)
+        try:
+            with replacing(path, _sum_of) as file:
+                torch.save({"format": FORMAT, **document, "progress": asdict(progress)}, file)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"{path} cannot be written ({reason}); put that right, then --resume auto.") from error
+        later = [other for other in self.found() if other.name > path.name]
+        older = [other for other in self.found() if other.name <= path.name][KEPT:]
+        for other in later + [other for other in older if other != self.best()]:
+            remove(other)
         return path
 
     def best(self) -> Path | None:
-        """The state that measured best, where one was measured."""
+        """The state that measured best, where one was measured and is there."""
         try:
             said = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
-            return self.folder / Path(said["checkpoint"]).name
+            path = self.folder / Path(said["checkpoint"]).name
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return path if path.is_file() else None
 
     def found(self) -> list[Path]:
         """The files of states, newest first."""
@@ -131,6 +137,13 @@ class Checkpoints:
         """Removes what a killed process left half-written."""
         for left in self.folder.glob(".*.tmp"):
             left.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Removes all states, and nothing else that may be there."""
+        self.tidy()
+        for path in self.found():
+            remove(path)
+        (self.folder / "best.json").unlink(missing_ok=True)
 
     def newest(self, say: Callable[[str], None]) -> dict[str, Any] | None:
         """The newest whole state; None where there never was one.
@@ -185,6 +198,12 @@ def resume(state: State, document: dict[str, Any], name: str) -> Progress:
     except Exception as error:  # whatever does not fit
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{name}: not a checkpoint of this run ({type(error).__name__}: {reason}).") from error
+
+
+def remove(path: Path) -> None:
+    """Removes a state and its sum."""
+    path.unlink(missing_ok=True)
+    _sum_of(path).unlink(missing_ok=True)
 
 
 def clone(tensors: dict[str, Any]) -> dict[str, Any]:

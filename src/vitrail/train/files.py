@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from vitrail.errors import InputError
+
 
 @contextmanager
 def replacing(path: str | Path, sum_of: Callable[[Path], Path] | None = None) -> Iterator[BinaryIO]:
@@ -23,7 +25,10 @@ def replacing(path: str | Path, sum_of: Callable[[Path], Path] | None = None) ->
     try:
         with open(temporary, "wb") as file:
             hashing = _Hashing(file)
-            yield hashing if sum_of else file  # type: ignore[misc]
+            try:
+                yield hashing if sum_of else file  # type: ignore[misc]
+            except RuntimeError as error:
+                raise hashing.failed or error from error
             file.flush()
             os.fsync(file.fileno())
         if sum_of:
@@ -40,13 +45,42 @@ class _Hashing(io.RawIOBase):
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.digest = file, hashlib.sha256()
+        self.failed: OSError | None = None  # kept, since torch.save tells of it in words of its own
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: bytes) -> int:  # type: ignore[override]
         self.digest.update(content)
-        return self.file.write(content)
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.failed = error
+            raise
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder locked against other processes until the block ends, where the system has such locks.
+
+    Raises: InputError where another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is being trained by another process; --out takes another folder.") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync(folder: Path) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -120,7 +121,7 @@ class Plan:
 class Run:
     """A plan under way: where it writes, where it stands, who may stop it.
 
-    recipe: What the plan was made from, as text, kept with every state.
+    about: What the plan was made from, kept with every state.
     """
 
     plan: Plan
@@ -128,7 +129,7 @@ class Run:
     checkpoints: Checkpoints
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
-    recipe: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)
 
     @property
@@ -138,10 +139,9 @@ class Run:
 
     def save(self, best: bool = False) -> None:
         """All processes gather the state, the first one writes it."""
-        document = {**self.plan.state().gather(), "recipe": self.recipe, "seed": self.plan.seed}
-        if self.plan.setting.processes.first:
-            self.checkpoints.save(document, self.progress, self.step, best)
-        self.plan.setting.processes.wait()
+        document = {**self.plan.state().gather(), **self.about, "seed": self.plan.seed}
+        write = partial(self.checkpoints.save, document, self.progress, self.step, best)
+        self.plan.setting.processes.first_does(write)
         self.saved = time.monotonic()
 
     def due(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vitrail.errors import InputError
 
+Result = TypeVar("Result")
 PARALLEL = ("ddp", "fsdp")
 
 
@@ -38,6 +40,30 @@ class Processes:
         """Returns when every process has come this far."""
         if self.world > 1:
             dist.barrier()
+
+    def first_does(self, work: Callable[[], Result]) -> Result | None:
+        """The first process works while the others wait, and what it gives; where it fails, all of them raise."""
+        result, error = None, None
+        if self.first:
+            try:
+                result = work()
+            except Exception as failure:
+                error = failure
+        failed = torch.tensor([float(error is not None)])
+        self.add([failed])
+        if error:
+            raise error
+        if failed.item():
+            raise InputError("The first process cannot go on; its own line says why.")
+        return result
+
+    def told(self, value: str) -> str:
+        """What the first process holds."""
+        if self.world == 1:
+            return value
+        said = [value]
+        dist.broadcast_object_list(said, 0)
+        return said[0]
 
     def shard(self, model: nn.Module) -> None:
         """Deals the parameters out where the processes are `sharded`, block by block; before an optimizer sees them.

@@ -49,7 +49,7 @@ class Record:
         self.first, self.board, self.console = first, board, Console(quiet=not first)
         if first:
             for path, key, most in ((self.metrics, "epoch", finished), (self.steps, "step", step)):
-                kept = [row for row in read_lines(path) if row[key] <= most] if most else []
+                kept = [row for row in read_lines(path, key) if row[key] <= most] if most else []
                 write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
             if not (finished or step):
                 self.unreadable.unlink(missing_ok=True)
@@ -118,18 +118,24 @@ def track(
 
 def read(folder: str | Path) -> list[dict[str, Any]]:
     """The lines of a run's metrics, oldest first; a last line that was cut off is left out."""
-    return read_lines(Path(folder) / "metrics.jsonl")
+    return read_lines(Path(folder) / "metrics.jsonl", "epoch")
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON documents of a file, one a line, up to the first that was cut off; none where there is no file."""
+def read_lines(path: Path, key: str) -> list[dict[str, Any]]:
+    """The JSON documents of a file, one a line, up to the first that has no whole number as `key` or was cut off.
+
+    None where there is no file.
+    """
     rows = []
     if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (json.JSONDecodeError, RecursionError):
                 break
+            if not isinstance(row, dict) or not isinstance(row.get(key), int):
+                break
+            rows.append(row)
     return rows
 
 
