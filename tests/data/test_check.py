@@ -156,9 +156,20 @@ def test_a_class_without_a_picture_is_a_warning_in_either_part() -> None:
     cats = [row for row in many(0) if row[1] == 0]
     report = check.report(check.looks(Stored(cats), Stored([])), CLASSES)
     assert [(finding.what, names(finding)) for finding in report.findings] == [
+        ("parts without a picture", [()]),
         ("classes without a picture, training", [("dog",)]),
-        ("classes without a picture, held out", [("cat",), ("dog",)]),
     ]
+    assert [case.line for case in report.findings[0].cases] == ["held out"] and not report.sound
+    dogs = [row for row in many(100) if row[1] == 1]
+    finding = only(check.report(check.looks(Stored(many(0)), Stored(dogs)), CLASSES))
+    assert (finding.what, names(finding)) == ("classes without a picture, held out", [("cat",)])
+
+
+def test_one_class_is_an_error() -> None:
+    rows = [(name, 0, content) for name, _, content in many(0)]
+    parts = Stored(rows, ("cat",)), Stored([("other.png", 0, encode(photo(100)))], ("cat",))
+    finding = only(check.report(check.looks(*parts), ("cat",)))
+    assert (finding.level, finding.what, names(finding)) == ("error", "only one class", [("cat",)])
 
 
 def test_how_pictures_are_stored_is_a_note() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from vitrail.data import folders
+from vitrail.data import folders, layouts
 from vitrail.errors import InputError
 
 
@@ -48,6 +48,49 @@ def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
     (root / "train" / "red" / "deeper").mkdir()
     (root / "train" / "red" / "0.png").rename(root / "train" / "red" / "deeper" / "0.PNG")
     assert len(folders.open_split(root)[0]) == 12
+
+
+def test_links_that_lead_back_lead_nowhere(tmp_path: Path) -> None:
+    """A folder comes once however many paths lead to it; a link to one from elsewhere is followed."""
+    root = tiny.folders(tmp_path / "data") / "train"
+    (root / "red" / "up").symlink_to("..")
+    (root / "red" / "far").symlink_to(tmp_path)
+    (root / "red" / "here").symlink_to(".")
+    (root / "green" / "twin").symlink_to("../blue")
+    (root / "green" / "zwin").symlink_to(root / "blue")
+    (root / "blue" / "inner").mkdir()
+    (root / "blue" / "inner" / "up").symlink_to("..")
+    (tmp_path / "link").symlink_to(root)
+    for place in (root, tmp_path / "link"):
+        found = folders.read_classes(place)
+        assert [found.targets.count(target) for target in range(3)] == [4, 8, 4]
+        assert "green/twin/0.png" in found.keys
+    assert layouts.find(root) == "classes"
+    (tmp_path / "empty" / "a").mkdir(parents=True)
+    for name in "bcdefghijklmnopq":
+        (tmp_path / "empty" / "a" / name).symlink_to("..")
+    with pytest.raises(InputError, match="no data that vitrail knows"):
+        layouts.find(tmp_path / "empty")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """A picture is parted, read and named; a class or a root is one line, since both are written down."""
+    root = tiny.folders(tmp_path / "data", training=10) / "train"
+    try:
+        (root / "red" / "0.png").rename(root / "red" / "0\udcff.png")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system takes no such name")
+    parts = folders.open_split(root)
+    samples = [part[index] for part in parts for index in range(len(part))]
+    assert str(root / "red" / "0\\udcff.png") in {sample.name for sample in samples}
+    (root / "red").rename(root / "r\udcff")
+    with pytest.raises(InputError, match=r"the class 'r\\udcff' has a name that is not UTF-8") as caught:
+        folders.open_split(root)
+    str(caught.value).encode()
+    (root / "r\udcff").rename(root / "red")
+    (root / ".." / "train").rename(tmp_path / "t\udcff")
+    with pytest.raises(InputError, match=r"t\\udcff: a name that is not UTF-8"):
+        layouts.open_split(tmp_path / "t\udcff")
 
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 
@@ -137,6 +138,28 @@ def test_a_picture_of_too_many_pixels_is_refused() -> None:
     with pytest.raises(InputError, match="big: 20 x 10 pixels"):
         images.decode(encode(Image.new("RGB", (20, 10)), "PNG"), "big", most_pixels=199)
     assert images.decode(encode(Image.new("RGB", (20, 10)), "PNG"), "big", most_pixels=200).size == (20, 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match=r"pipe.png: cannot be read \(it is no regular file\)"):
+        images.read(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        images.read(tmp_path)
+
+
+def test_a_name_that_is_not_utf8_is_read_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "a\udcff.png"
+    content = encode(Image.new("RGB", (3, 2)), "PNG")
+    try:
+        path.write_bytes(content)
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system takes no such name")
+    assert images.read(path).size == (3, 2)
+    path.write_bytes(content[:40])
+    with pytest.raises(InputError, match=r"a\\udcff.png: not a readable picture"):
+        images.read(path)
 
 
 def test_a_truncated_file_is_refused() -> None:

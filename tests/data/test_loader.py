@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+import several
+import tiny
 from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
 from vitrail.data.randomness import mix, seeded
 from vitrail.data.sample import Batch, Sample
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
+from vitrail.recipes.recipe import Model, to_json
 
 CHANGE = transforms.for_training((8, 8), Preprocessing(), Augment(erase=1.0, jitter=0.5))
 
@@ -95,10 +104,73 @@ def test_measuring_sees_each_sample_once_over_all_processes(world: int) -> None:
 
 def test_a_small_set_is_one_batch_and_an_empty_one_an_error() -> None:
     assert [len(batch) for batch in loader(3, 64).epoch(0)] == [3]
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no pictures to train on"):
         loader(0, 4)
+    with pytest.raises(InputError, match="no pictures to measure on: the held-out part is empty"):
+        loader(0, 4, shuffle=False)
     with pytest.raises(InputError, match=r"batch of 5 cannot be shared by 2 processes; batch=4 can"):
         loader(20, 5, world=2)
+
+
+@pytest.mark.parametrize(
+    ("world", "parts", "message"),
+    [
+        (1, 100, "by 1 process in 100 parts; of 30 pictures batch=8 accumulate=8 can"),
+        (3, 20, "by 3 processes in 20 parts; of 30 pictures batch=6 accumulate=2 can"),
+        (1, 30, "by 1 process in 30 parts; batch=30 can"),
+        (40, 1, "by 40 processes; 30 pictures are for 30 processes at most"),
+    ],
+)
+def test_what_can_be_shared_is_what_the_pictures_suffice_for(world: int, parts: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        loader(30, 8, world=world, parts=parts)
+
+
+def test_one_class_cannot_be_learnt() -> None:
+    class Same(Greys):
+        classes = ("grey",)
+
+    with pytest.raises(InputError, match="All pictures are of one class, 'grey'; wanted two or more"):
+        Loader(Batches(Same(8), CHANGE, 0), 4, True)
+    assert len(Loader(Batches(Same(8), CHANGE, 0), 4, False)) == 2
+
+
+def test_workers_leave_signals_to_their_process() -> None:
+    training = loader(400, 2, workers=1)
+    batches = training.epoch(0)
+    next(batches)
+    for child in multiprocessing.active_children():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(child.pid, number)
+    assert sum(1 for _ in batches) == 199
+
+
+def test_a_signal_to_the_whole_group_stops_a_training_that_has_workers(tmp_path: Path) -> None:
+    data = tiny.folders(tmp_path / "data")
+    slow = Model("iwin_nano", (160, 160), tiny.SPEC)  # so that a step outlasts the death of a worker
+    (tmp_path / "recipe.json").write_text(to_json(tiny.recipe(data, model=slow, batch=12, epochs=100_000)))
+    started = subprocess.Popen(
+        [sys.executable, "-m", "vitrail", "train", "recipe.json", "--out", "run", "--device", "cpu", "--workers", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(several.SOURCE), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 120
+        while not (tmp_path / "run" / "metrics.jsonl").is_file() and started.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.killpg(started.pid, signal.SIGTERM)
+        said = started.communicate(timeout=120)[0]
+    finally:
+        started.kill()
+    assert "Stopped by SIGTERM" in said and "Error" not in said, said
+    assert started.returncode >= 0
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 def test_a_mixed_batch_has_shares_and_follows_its_seed() -> None:

@@ -149,6 +149,7 @@ def test_real_pictures_come_back_as_tarfile_reads_them(shared_data: Path, tmp_pa
         ({"1.png": b"x", "1.json": b"\xff{"}, r"1.json: .* wanted JSON"),
         ({"1.png": b"x", "1.cls": b"-1"}, r"class -1, wanted 0 to 999999"),
         ({"1.png": b"x", "1.cls": b"1"}, r"no training picture of class '0'"),
+        ({"1.png": b"x", "1.json": b"[" * 100_000}, r"1.json: b'\[.*wanted JSON in which \"label\""),
         ({"1.txt": b"x"}, r"train-0.tar: no picture in it"),
         ({}, r"train-0.tar: no picture in it"),
     ],
@@ -158,6 +159,19 @@ def test_keys_that_are_no_samples_are_one_line(tmp_path: Path, members: dict[str
     with pytest.raises(InputError, match=message) as caught:
         shards.open_split(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [(b"-1", "^one.tar: class -1, wanted 0"), (b"1", "^one.tar: no training picture of class '0'")],
+)
+def test_a_tar_alone_is_what_an_error_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: bytes, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(Path("one.tar"), {"1.png": picture(), "1.cls": label})
+    with pytest.raises(InputError, match=message):
+        shards.open_split("one.tar")
 
 
 def test_parts_that_are_missing_are_one_line(tmp_path: Path) -> None:

@@ -203,7 +203,9 @@ def test_names_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
         tables.open_split(tmp_path)
 
 
-def test_damaged_and_missing_tables_are_one_line(tmp_path: Path) -> None:
+def test_damaged_and_missing_tables_are_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(datasets.logging.get_logger("datasets"), "propagate", True)
     with pytest.raises(InputError, match="no such folder"):
         tables.open_split(tmp_path / "none")
     with pytest.raises(InputError, match=r"no table in it; wanted train-\*.parquet"):
@@ -216,6 +218,8 @@ def test_damaged_and_missing_tables_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"train-00000-of-00002.parquet: not a readable table \(") as caught:
             tables.open_split(root)
         assert "\n" not in str(caught.value)
+    assert not caplog.records and datasets.logging.get_verbosity() != datasets.logging.CRITICAL
+    monkeypatch.undo()
     root = saved(tmp_path / "saved")
     next((root / "train").glob("*.arrow")).write_bytes(b"x")
     with pytest.raises(InputError, match=r"saved: not a readable table \("):

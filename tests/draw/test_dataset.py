@@ -29,8 +29,8 @@ def test_bars_have_the_proportions_of_the_parts(tmp_path: Path, many: int) -> No
 
 
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
-    names = ["$x^$", "{", "\\frac"]
-    draw_dataset(tmp_path / "d.png", names, {"training": [1, 0, 2]}, {"training": []}, "$ and $\\frac$")
+    names = ["$x^$", "{", "\\frac\udcff"]
+    draw_dataset(tmp_path / "d.png", names, {"training": [1, 0, 2]}, {"training": []}, "$ and $\\frac$\udcff")
     assert share(tmp_path / "d.png", COLOURS[0]) > 0
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from vitrail.draw.confusion import draw_confusion
 from vitrail.draw.curves import draw_curves
 from vitrail.draw.grid import Cell, draw_grid
-from vitrail.draw.style import COLOURS, RIGHT, WRONG
+from vitrail.draw.reliability import draw_reliability
+from vitrail.draw.style import COLOURS, RIGHT, WRONG, legible
 from vitrail.draw.windows import TINTS, draw_windows
 
 
@@ -61,6 +62,18 @@ def test_a_grid_takes_any_number_of_any_shape_but_none(tmp_path: Path) -> None:
         draw_grid(tmp_path / "g.png", [Cell(Image.new("L", (500, 3)), "x")] * count, "title")
     with pytest.raises(ValueError, match="at least one"):
         draw_grid(tmp_path / "g.png", [], "title")
+
+
+def test_any_name_can_be_drawn(tmp_path: Path) -> None:
+    """Bytes of a file's name that are no UTF-8, and dollars that would begin a formula."""
+    names = ["a\udcff", "$x^$", "\\frac$"]
+    draw_confusion(tmp_path / "m.png", np.eye(3, dtype=int), names, names[0])
+    draw_curves(tmp_path / "c.png", {name: rows(2) for name in names})
+    cells = [Cell(Image.new("RGB", (9, 9)), name, answers=((name, True),)) for name in names]
+    draw_grid(tmp_path / "g.png", cells, "\n".join(names))
+    draw_reliability(tmp_path / "r.png", np.ones(4), np.ones(4), np.ones(4), names[1])
+    draw_windows(tmp_path / "w.png", {name: np.zeros((2, 2), dtype=int) for name in names})
+    assert legible("a $1 \udcff") == r"a \$1 ?"
 
 
 def test_each_window_has_its_tint(tmp_path: Path) -> None:

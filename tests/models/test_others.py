@@ -66,6 +66,57 @@ def test_what_they_do_not_know_is_one_line(name: str, options: dict, said: str) 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "options", "said"),
+    [
+        (
+            "torchvision/vit_b_16",
+            32,
+            {},
+            "at 32x32, in use: Wrong image height! Expected 224 but got 32!; another size",
+        ),
+        ("timm/botnet26t_256", 224, {}, "at 224x224, in use: AssertionError in the library"),
+        ("torchvision/inception_v3", 32, {"aux_logits": False, "init_weights": False}, "Kernel size can't be greater"),
+    ],
+)
+def test_a_size_that_they_cannot_take_is_one_line(name: str, side: int, options: dict, said: str) -> None:
+    for place in ("cpu", "meta"):
+        with pytest.raises(InputError, match=said) as caught, torch.device(place):
+            vitrail.create_model(name, 10, (side, side), **options)
+        assert "\n" not in str(caught.value)
+    assert vitrail.create_model("torchvision/vit_b_16", 3, (32, 32), image_size=32).num_classes == 3
+    assert vitrail.create_model("timm/resnet18", 0, (32, 32), in_chans=1).num_classes == 0
+
+
+def test_what_cannot_be_trained_is_seen_before_and_leaves_no_trace() -> None:
+    model = vitrail.create_model("torchvision/resnet18", 3, (32, 32))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    torch.manual_seed(0)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    model.try_out(2, training=True)
+    with pytest.raises(InputError, match="in training on 1 at a time: Expected more than 1 value per channel"):
+        model.try_out(1, training=True)
+    assert torch.equal(torch.rand(1), drawn)
+    assert model.training and all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    vitrail.create_model("torchvision/resnet18", 3, (64, 64)).try_out(1, training=True)
+    model = vitrail.create_model("torchvision/googlenet", 3, (64, 64), init_weights=False)
+    with pytest.raises(InputError, match=r"it gives GoogLeNetOutputs, wanted one tensor \(2, 3\)"):
+        model.try_out(2, training=True)
+    plain = vitrail.create_model("torchvision/googlenet", 3, (64, 64), init_weights=False, aux_logits=False)
+    plain.try_out(2, training=True)
+
+
+def test_a_model_that_wants_numbers_is_not_refused() -> None:
+    class Asking(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((2, 3)) if x.sum().item() == 0 else x
+
+    model = vitrail.create_model("timm/resnet18", 3, (32, 32))
+    model.model = Asking()
+    model.try_out()
+
+
 NAMES = (
     (r"^model\.patch_embed\.proj\.", "trunk.stem.project."),
     (r"^model\.patch_embed\.norm\.", "trunk.stem.norm."),

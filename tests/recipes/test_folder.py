@@ -65,12 +65,7 @@ def test_a_run_without_its_best_state_can_still_be_finished(
     for harm in (lambda: best.write_bytes(best.read_bytes()[:-9]), best.unlink):
         before = (out / "best.safetensors").read_bytes()
         harm()
-        if not run.Checkpoints(out / "checkpoints").found():  # the best one was the newest, and the only whole one
-            break
-        try:
-            run.train(of_run(out), out, OPTIONS, resume="auto")
-        except InputError as error:
-            assert "none of its" in str(error)
+        run.train(of_run(out), out, OPTIONS, resume="auto")
         assert (out / "best.safetensors").read_bytes() == before
         assert all((out / name).is_file() for name in run.OUTCOME + run.PICTURES)
     capsys.readouterr()

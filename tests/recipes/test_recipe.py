@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,13 +12,25 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from vitrail.data.settings import Augment
+from vitrail.data.settings import Augment, RandAugment
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import find, run
 from vitrail.recipes.demo import MODELS, side_by_side
 from vitrail.recipes.overrides import apply, read_pairs, read_value
-from vitrail.recipes.recipe import SGD, AdamW, Folder, Model, Recipe, from_json, to_json
+from vitrail.recipes.recipe import (
+    SGD,
+    AdamW,
+    Digits,
+    Folder,
+    Groups,
+    Model,
+    Polynomial,
+    Recipe,
+    Steps,
+    from_json,
+    to_json,
+)
 from vitrail.recipes.start import resolve
 
 RECIPES = {name: function() for name, function in find.RECIPES.items()} | side_by_side()
@@ -67,6 +80,15 @@ BASE = Recipe(model=Model("iwin_nano"), data=Folder(), augment=Augment(crop=(0.1
         ("clip=1", replace(BASE, clip=1.0)),
         ("data.path=2024", replace(BASE, data=Folder("2024"))),
         ("precision=bfloat16", replace(BASE, precision="bfloat16")),
+        ("groups.rates.bias.table=0.1", replace(BASE, groups=Groups(rates={"bias.table": 0.1}))),
+        (
+            "groups.rates={'head': 2, 'bias.table': 0.1}",
+            replace(BASE, groups=Groups(rates={"head": 2, "bias.table": 0.1})),
+        ),
+        ("augment.rand={}", replace(BASE, augment=replace(BASE.augment, rand=RandAugment()))),
+        ("optimizer.kind=sgd", replace(BASE, optimizer=SGD())),
+        ("optimizer.kind=adamw", BASE),
+        ("data.kind=digits", replace(BASE, data=Digits())),
     ],
 )
 def test_an_override_is_read_by_its_fields_type(override: str, wanted: Recipe) -> None:
@@ -86,12 +108,86 @@ def test_an_override_is_read_by_its_fields_type(override: str, wanted: Recipe) -
         ("model=swin_tiny", r"model has fields of its own: name, size, overrides"),
         ("seed.x=1", r"seed has no field 'x'"),
         ("epochs", r"'epochs' is not of the form"),
+        ("augment.rand.magnitude=7", r"augment.rand is None; augment.rand=\{\} switches it on"),
+        ("clip.x=1", r"clip has no field 'x'"),
+        ("optimizer.kind=sdg", r"optimizer.kind=sdg is none of adamw, sgd. Nearest: sgd"),
+        ("schedule.kind=none", r"schedule.kind=none is none of cosine, polynomial, steps"),
+        ("schedule.at=(3, 5)", r"schedule has no field 'at' as cosine; with schedule.kind=steps it has"),
+        ("optimizer.lr={1, 2}", r"optimizer.lr: .*number; got '\{1, 2\}'"),
+        ("optimizer.lr=b'x'", r"optimizer.lr: .*number"),
+        ("optimizer.lr={[]: 1}", r"optimizer.lr: .*number"),
+        ("optimizer.lr={1: 2}", r"optimizer.lr: .*number"),
+        ("optimizer.lr=...", r"optimizer.lr: .*number; got '...'"),
+        ("optimizer.lr=" + "[" * 500, r"optimizer.lr: .*number"),
+        ("optimizer.lr=" + "-" * 100_000 + "1", r"optimizer.lr: .*number"),
+        ("data.path=\udcff", r"holds bytes that are not UTF-8"),
+        ("groups.rates=3", r"groups.rates has fields of its own: groups.rates.NAME=VALUE"),
     ],
 )
 def test_a_wrong_override_is_one_line(override: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         apply(BASE, [override])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=-1",
+        "seed=9999999999999999999",
+        "data.seed=-1",
+        "augment.flip=7",
+        "augment.erase=3",
+        "augment.jitter=-2",
+        "augment.jitter=5",
+        "augment.mixup=-1",
+        "augment.cutmix=-1",
+        "augment.scale=(0,0)",
+        "augment.scale=(2,1)",
+        "augment.crop=(2,3)",
+        "augment.crop=(0,0)",
+        "augment.crop=(1,0.5)",
+        "augment.rotate=-1",
+        "augment.shift=2",
+        "optimizer.betas=(2,3)",
+        "optimizer.weight_decay=-1",
+        "optimizer.lr=1e999",
+        "optimizer.eps=1e999",
+        "clip=1e999",
+        "preprocessing.share=0",
+        "preprocessing.share=-3",
+        "preprocessing.std=(0,0,0)",
+        "preprocessing.mean=(0,1e999,0)",
+    ],
+)
+def test_a_number_out_of_bounds_is_one_line(override: str) -> None:
+    field = override.partition("=")[0]
+    with pytest.raises(InputError, match=f": {field}.*: .*; got ") as caught:
+        apply(BASE, [override])
+    assert "\n" not in str(caught.value)
+    document = json.loads(to_json(BASE))
+    assert from_json(json.dumps(document)) == BASE
+
+
+def test_another_kind_begins_with_its_defaults_wherever_it_stands() -> None:
+    wanted = replace(BASE, schedule=Steps(at=(3, 5)), optimizer=SGD(momentum=0.5))
+    texts = ["schedule.at=(3, 5)", "optimizer.momentum=0.5", "optimizer.kind=sgd", "schedule.kind=steps"]
+    assert apply(BASE, texts) == apply(BASE, texts[::-1]) == wanted
+    warm = apply(BASE, ["schedule.warmup=3"])
+    assert apply(warm, ["schedule.kind=cosine"]) == warm
+    assert apply(warm, ["schedule.kind=polynomial"]).schedule == Polynomial()
+
+
+def test_a_step_that_is_on_can_be_switched_off() -> None:
+    on = apply(BASE, ["augment.rand={}", "augment.rand.magnitude=7"])
+    assert on.augment.rand == RandAugment(magnitude=7)
+    assert apply(on, ["augment.rand=none"]) == BASE
+
+
+def test_a_dotted_name_of_a_spec_is_one_line_of_the_model() -> None:
+    recipe = apply(BASE, ["model.overrides.a.b=1"])
+    with pytest.raises(InputError, match=r"has no field 'a.b'"):
+        create_model(recipe.model.name, 10, recipe.model.size, **recipe.model.overrides)
 
 
 def test_values_are_read_as_python_would() -> None:
@@ -128,6 +224,8 @@ def test_a_recipe_is_found_by_name_file_and_run(tmp_path: Path) -> None:
         ("def a(:", "invalid syntax"),
         ("from vitrail.recipes.recipe import Model\ndef a():\n    return Model(nam='x')", "nam"),
         ("import nothing_of_that_name\ndef a(): ...", "nothing_of_that_name"),
+        ("import sys\nsys.exit(3)", "bad.py: SystemExit: 3"),
+        ("def a():\n    raise SystemExit('no\\nmore')", "bad.py: SystemExit: no more"),
     ],
 )
 def test_a_python_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -11,7 +11,9 @@ import typer
 def demo(
     out: Annotated[Path, typer.Option(help="Where it all goes; an earlier demo there is replaced.")] = Path("demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Decides the first weights, the order and the augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Decides the first weights, the order and the augmentation.")
+    ] = 0,
 ) -> None:
     """Train three small models on handwritten digits.
 

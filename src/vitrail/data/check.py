@@ -152,6 +152,7 @@ def report(seen: Iterable[Look], classes: Sequence[str], smallest: int = 32) -> 
             tuple(Case((one.name,), one.error) for one in seen if one.error),
             "Replace or delete them.",
         ),
+        *_whole(counts, classes),
         *_same(usable, classes),
         *_classes(counts, classes),
         *_shapes(usable, smallest),
@@ -179,6 +180,22 @@ def summary(sizes: Sequence[tuple[int, int]]) -> dict[str, dict[str, float]]:
         side: {"min": min(values), "median": statistics.median(values), "max": max(values)}
         for side, values in zip(("width", "height"), zip(*sizes, strict=True), strict=True)
     }
+
+
+def _whole(counts: dict[str, tuple[int, ...]], classes: Sequence[str]) -> Iterator[Finding]:
+    """What leaves nothing to train or to measure on."""
+    yield Finding(
+        "error",
+        "parts without a picture",
+        tuple(Case((), part) for part, each in counts.items() if not any(each)),
+        "A class of one picture has none to hold out: add pictures, or a val/ beside train/.",
+    )
+    yield Finding(
+        "error",
+        "only one class",
+        tuple(Case((name,), name) for name in classes if len(classes) == 1),
+        "There is nothing to tell apart. Perhaps the class folders lie one level deeper or higher.",
+    )
 
 
 def _same(usable: Sequence[Look], classes: Sequence[str]) -> Iterator[Finding]:
@@ -237,7 +254,7 @@ def _classes(counts: dict[str, tuple[int, ...]], classes: Sequence[str]) -> Iter
         yield Finding(
             "warning",
             f"classes without a picture, {part}",
-            tuple(Case((name,), name) for name, count in zip(classes, each, strict=True) if not count),
+            tuple(Case((name,), name) for name, count in zip(classes, each, strict=True) if not count and any(each)),
             "Such a class cannot be learnt." if part == TRAINING else "Nothing will be known of how well it is told.",
         )
     each = counts[TRAINING]

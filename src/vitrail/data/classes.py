@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from vitrail.data.images import printable
 from vitrail.errors import InputError
 
 FILE = "classes.txt"
@@ -12,12 +13,14 @@ MOST = 1_000_000  # classes; a larger index is no index of a class
 
 
 def distinct(names: Sequence[str], root: str | Path) -> None:
-    """Nothing where each class has a name of its own, capitals and spaces around it aside.
+    """Nothing where each class has a name of its own, capitals and spaces around it aside, that a file can hold.
 
-    Raises: InputError naming two classes that are called alike, and `root` that has them.
+    Raises: InputError naming two classes that are called alike, or one whose name is not UTF-8, and `root` that has it.
     """
     seen: dict[str, str] = {}
     for name in names:
+        if printable(name) != name:
+            raise InputError(f"{root}: the class '{printable(name)}' has a name that is not UTF-8; rename its folder.")
         same = name.strip().casefold()
         if same in seen:
             raise InputError(f"{root}: two classes are called alike, {seen[same]!r} and {name!r}; rename or merge one.")

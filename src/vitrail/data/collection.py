@@ -35,7 +35,7 @@ class Collection:
 
     def name(self, index: int) -> str:
         """What an error or a caption calls a picture."""
-        return f"{self.root}/{self.keys[index]}"
+        return images.printable(f"{self.root}/{self.keys[index]}")
 
     def picture(self, index: int) -> Image.Image:
         """A picture decoded. Raises: InputError naming one that cannot be used."""
@@ -122,4 +122,4 @@ def part(whole: Collection, held_out: float, seed: int) -> tuple[Part, Part]:
 
 
 def _hash(seed: int, key: str) -> bytes:
-    return hashlib.blake2b(f"{seed}:{key}".encode()).digest()
+    return hashlib.blake2b(f"{seed}:{key}".encode(errors="surrogateescape")).digest()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vitrail.data import classes as called
-from vitrail.data import images
+from vitrail.data import images, parts
 from vitrail.data.collection import Collection, part
 from vitrail.errors import InputError, nearest
 
@@ -23,7 +23,7 @@ class ClassFolders(Collection):
         super().__init__(str(root), [key for key, _ in files], [target for _, target in files], classes)
 
     def content(self, index: int) -> bytes:
-        return images.read_bytes(self.name(index))
+        return images.read_bytes(f"{self.root}/{self.keys[index]}")
 
 
 def open_split(root: str | Path, held_out: float = 0.2, seed: int = 0) -> tuple[Collection, Collection]:
@@ -81,19 +81,35 @@ def read_classes(root: str | Path, classes: tuple[str, ...] | None = None) -> Cl
 
 def picture_files(folder: str | Path) -> list[Path]:
     """Every picture file at any depth under a folder, by suffix, in order; hidden ones left out."""
-    found = []
+    return [path for inside in walk(folder) for path in inside]
+
+
+def walk(folder: str | Path) -> Iterator[list[Path]]:
+    """The picture files of a folder, then of each folder inside it, by suffix, in order; hidden ones left out.
+
+    Links are followed, each folder comes once, and a link to a folder above leads nowhere.
+    """
+    seen = {_identity(above) for above in Path(folder).resolve().parents}
     for place, inner, names in os.walk(folder, followlinks=True):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        found += [
-            Path(place, name)
-            for name in sorted(names)
-            if not name.startswith(".") and name.lower().endswith(images.SUFFIXES)
-        ]
-    return found
+        here = _identity(place)
+        inner[:] = [] if here in seen else sorted(name for name in inner if not name.startswith("."))
+        if here not in seen:
+            seen.add(here)
+            shown = (name for name in sorted(names) if not name.startswith("."))
+            yield [Path(place, name) for name in shown if name.lower().endswith(images.SUFFIXES)]
+
+
+def _identity(folder: str | Path) -> tuple[int, int] | None:
+    """What tells a folder from every other, whatever path led to it; None for one that may not be looked at."""
+    try:
+        said = os.stat(folder)
+    except OSError:
+        return None
+    return said.st_dev, said.st_ino
 
 
 def _folder(root: str | Path) -> Path:
-    root = Path(root)
+    root = parts.existing(root)
     if not root.is_dir():
-        raise InputError(f"{root}: " + ("is a file, wanted a folder." if root.exists() else "no such folder."))
+        raise InputError(f"{root}: is a file, wanted a folder.")
     return root

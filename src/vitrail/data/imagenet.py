@@ -48,7 +48,7 @@ def read_real(path: str | Path) -> list[tuple[int, ...]]:
     """
     try:
         said = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise InputError(f"{path}: {reason}; wanted ReaL's real.json.") from error
     if not isinstance(said, list) or not all(

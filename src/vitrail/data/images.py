@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import warnings
 from pathlib import Path
 
@@ -21,15 +23,28 @@ def read(path: str | Path) -> Image.Image:
 
     Raises: InputError naming the file, where it cannot be read or decoded.
     """
-    return decode(read_bytes(path), str(path))
+    return decode(read_bytes(path), printable(path))
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """A file as it is. Raises: InputError naming it, where it cannot be read."""
+    """A file as it is. Raises: InputError naming it, where it cannot be read, or is a pipe or a device."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb", opener=_open) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise InputError(f"{printable(path)}: cannot be read ({error.strerror}).") from error
+    raise InputError(f"{printable(path)}: cannot be read (it is no regular file).")
+
+
+def _open(path: str, flags: int) -> int:
+    """Opens a file, and does not wait for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def printable(name: str | Path) -> str:
+    r"""The name of a file as text that can be written anywhere; a byte that is no UTF-8 becomes `\udcff` or alike."""
+    return str(name).encode(errors="backslashreplace").decode()
 
 
 def decode(content: bytes, name: str, most_pixels: int = MOST_PIXELS) -> Image.Image:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from vitrail.data import folders, idx, images, parts, shards, tables, zips
+from vitrail.data import folders, idx, parts, shards, tables, zips
 from vitrail.data.collection import Collection
 from vitrail.errors import InputError, nearest
 
@@ -77,12 +76,8 @@ def _class_folders(root: Path) -> bool:
     """Whether a picture lies in any folder of `root`, at any depth."""
     if not root.is_dir():
         return False
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for _, inner, names in os.walk(folder, followlinks=True):
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
-            if any(name.lower().endswith(images.SUFFIXES) and not name.startswith(".") for name in names):
-                return True
-    return False
+    classes = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return any(any(folders.walk(folder)) for folder in classes)
 
 
 LOOKS: dict[str, Callable[[Path], bool]] = {

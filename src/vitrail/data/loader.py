@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -99,7 +100,8 @@ class Loader:
         rank, world: Which of how many processes this one is.
         parts: Equal pieces, one after the other, in which this process gets its share of a training batch.
         repeats: Changed copies of a sample that stand in one training batch; the epoch keeps its length.
-    Raises: InputError where `world` times `parts` does not divide a training batch, or there is nothing to load.
+    Raises: InputError where `world` times `parts` does not divide a training batch, there is nothing to load, or
+        nothing to tell apart in training.
     """
 
     def __init__(
@@ -114,15 +116,14 @@ class Loader:
         parts: int = 1,
         repeats: int = 1,
     ) -> None:
-        if len(batches.pictures) == 0:
-            raise InputError("There are no pictures to load.")
+        _check(batches.pictures, shuffle)
         self.batches, self.shuffle, self.rank, self.world = batches, shuffle, rank, world
         self.parts, self.repeats = parts, repeats
         self.batch = min(batch, len(batches.pictures)) if shuffle else batch
         if shuffle and self.batch % (world * parts):
-            shared = f"{world} processes" + (f" in {parts} parts" if parts > 1 else "")
-            fitting = max(self.batch - self.batch % (world * parts), world * parts)
-            raise InputError(f"A batch of {self.batch} cannot be shared by {shared}; batch={fitting} can.")
+            shared = f"{world} process{'es' * (world > 1)}" + (f" in {parts} parts" if parts > 1 else "")
+            fitting = _fitting(self.batch, len(batches.pictures), world, parts)
+            raise InputError(f"A batch of {self.batch} cannot be shared by {shared}; {fitting}.")
         self._sequence = _Sequence()
         self._loader: DataLoader[Batch | InputError] = DataLoader(
             batches,
@@ -132,6 +133,7 @@ class Loader:
             pin_memory=pin,
             collate_fn=_same,
             persistent_workers=workers > 0,
+            worker_init_fn=_leave_signals,
         )
 
     def __len__(self) -> int:
@@ -190,6 +192,38 @@ class _Sequence:
 
     def __len__(self) -> int:
         return len(self.draws)
+
+
+def _check(pictures: Pictures, training: bool) -> None:
+    """Nothing where a training or a measurement can begin with these."""
+    if not len(pictures):
+        raise InputError(
+            "There are no pictures to train on."
+            if training
+            else "There are no pictures to measure on: the held-out part is empty. A class of one picture has none to "
+            "hold out; add some, or a val/ beside train/."
+        )
+    if training and len(pictures.classes) < 2:
+        raise InputError(
+            f"All pictures are of one class, {pictures.classes[0]!r}; wanted two or more to tell apart. "
+            "Perhaps the class folders lie one level deeper or higher than DATA."
+        )
+
+
+def _fitting(batch: int, count: int, world: int, parts: int) -> str:
+    """The nearest choice that so many processes can share, with `parts` as they are where the pictures suffice."""
+    whole, each = (max(batch - batch % share, share) for share in (world, world * parts))
+    if each <= count:
+        return f"batch={each} can"
+    if whole <= count:
+        return f"of {count} pictures batch={whole} accumulate={whole // world} can"
+    return f"{count} pictures are for {count} processes at most"
+
+
+def _leave_signals(worker: int) -> None:
+    """A worker does not heed what is meant for the process it works for: that one ends it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _same(batch: Any) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from vitrail.data.images import printable
 from vitrail.errors import InputError
 
 TRAINING = "train"
@@ -55,8 +56,10 @@ def measured(parts: Mapping[str, object], root: str | Path) -> str:
 
 
 def existing(root: str | Path) -> Path:
-    """The path. Raises: InputError where nothing is there."""
+    """The path. Raises: InputError where nothing is there, or its name could not be written into a recipe."""
     root = Path(root)
+    if printable(root) != str(root):
+        raise InputError(f"{printable(root)}: a name that is not UTF-8; rename it, or give a link to it.")
     if not root.exists():
         raise InputError(f"{root}: no such folder.")
     return root

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Part = Annotated[float, Field(ge=0, le=1)]
+Some = Annotated[float, Field(gt=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("Wanted the smaller one first")
+    return pair
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -19,10 +28,10 @@ class Preprocessing:
     mean, std: Of the channels, for values in [0, 1]; the defaults are ImageNet's.
     """
 
-    share: float | None = 0.875
+    share: Some | None = 0.875
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,8 +44,8 @@ class RandAugment:
 
     count: Annotated[int, Field(ge=1)] = 2
     magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
-    spread: Annotated[float, Field(ge=0)] = 0.5
-    chance: Annotated[float, Field(ge=0, le=1)] = 0.5
+    spread: Amount = 0.5
+    chance: Part = 0.5
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,9 +53,9 @@ class Augment:
     """What only training does, in this order; zero or None leaves a step out.
 
     crop: Smallest and largest share of the area a random resized crop takes; None: as in use.
-    rotate: Largest angle either way, degrees.      shift: Largest shift either way, share of the side.
+    rotate: Largest angle either way, degrees, to 180.      shift: Largest shift either way, share of the side.
     scale: Smallest and largest zoom.               flip: Probability of a mirror image.
-    jitter: Strength of the change of brightness, contrast and saturation.
+    jitter: Strength of the change of brightness, contrast and saturation, 0 to 1.
     rand: RandAugment.
     erase: Probability that a rectangle is replaced by noise.
     mixup, cutmix: Beta parameters of the two ways to mix a batch; with both, each batch draws one of them.
@@ -54,14 +63,14 @@ class Augment:
         of the pictures. Source: Hoffer et al. (arXiv 1901.09335).
     """
 
-    crop: tuple[float, float] | None = None
-    rotate: float = 0.0
-    shift: float = 0.0
-    scale: tuple[float, float] | None = None
-    flip: float = 0.0
-    jitter: float = 0.0
+    crop: Annotated[tuple[Some, Some], AfterValidator(_rising)] | None = None
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    shift: Part = 0.0
+    scale: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] | None = None
+    flip: Part = 0.0
+    jitter: Part = 0.0
     rand: RandAugment | None = None
-    erase: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    erase: Part = 0.0
+    mixup: Amount = 0.0
+    cutmix: Amount = 0.0
     repeats: Annotated[int, Field(ge=1)] = 1

@@ -45,10 +45,14 @@ class Shards(Collection):
         folder = root.parent if root.is_file() else root
         names = [file.relative_to(folder).as_posix() for file in files]
         keys = [f"{name}/{each.key}" for name, of in zip(names, found, strict=True) for each in of]
-        super().__init__(str(folder), keys, [each.target for of in found for each in of], classes)
+        super().__init__(str(root), keys, [each.target for of in found for each in of], classes)
+        self.folder = folder
         self.files = tuple(map(str, files))
         places = [(number, each.start, each.size) for number, of in enumerate(found) for each in of]
         self.places = np.array(places, np.int64).reshape(-1, 3)
+
+    def name(self, index: int) -> str:
+        return images.printable(self.folder / self.keys[index])  # the key begins with the file
 
     def content(self, index: int) -> bytes:
         number, start, size = self.places[index].tolist()
@@ -162,7 +166,7 @@ def _class(name: str, suffix: str, text: bytes) -> int | None:
         if label is None or type(label) is int:
             return label
         raise ValueError
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         wanted = "a whole number" if suffix.endswith("cls") else 'JSON in which "label" is a whole number'
         raise InputError(f"{name}: {text[:40]!r}, wanted {wanted}: the index of a class.") from error
 
@@ -173,7 +177,7 @@ def _read(root: Path, files: Sequence[Path]) -> Shards:
     folder = root.parent if root.is_file() else root
     if not targets:
         raise InputError(f"{files[0]}: no picture in it ({', '.join(images.SUFFIXES)}).")
-    return Shards(root, files, found, called.of(targets, called.read(folder), folder))
+    return Shards(root, files, found, called.of(targets, called.read(folder), root))
 
 
 def _parts(root: Path) -> dict[str, list[Path]]:

@@ -202,11 +202,13 @@ def _one_line(name: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet(datasets: Any) -> Iterator[None]:
-    """No progress bars of the library."""
-    shown = not datasets.are_progress_bars_disabled()
+    """No progress bars of the library, nor its own words on an error."""
+    shown, level = not datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         yield
     finally:
+        datasets.logging.set_verbosity(level)
         if shown:
             datasets.enable_progress_bars()

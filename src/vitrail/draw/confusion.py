@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, quiet, save
+from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, legible, quiet, save
 
 NUMBERED, NAMED = 25, 60  # most classes for which cells carry their count, and axes their names
 
@@ -47,8 +47,9 @@ def draw_confusion(path: str | Path, counts: np.ndarray, classes: Sequence[str],
         axes.grid(which="minor", color=PALE, linewidth=0.5)
         axes.tick_params(which="minor", length=0)
     if many <= NAMED:
-        axes.set_xticks(range(many), classes, rotation=0 if max(map(len, classes)) < 3 else 90)
-        axes.set_yticks(range(many), classes)
+        names = [legible(name) for name in classes]
+        axes.set_xticks(range(many), names, rotation=0 if max(map(len, classes)) < 3 else 90)
+        axes.set_yticks(range(many), names)
     axes.set_xlabel("predicted", fontsize=9)
     axes.set_ylabel("true", fontsize=9)
     save(drawing, path)

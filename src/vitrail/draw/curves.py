@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from vitrail.draw.style import COLOURS, figure, quiet, save
+from vitrail.draw.style import COLOURS, figure, legible, quiet, save
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -54,7 +54,7 @@ def _lines(axes: Any, runs: Mapping[str, Rows], key: str, factor: float, over: C
         axes.plot(
             over(rows),
             [factor * row[key] for row in rows],
-            label=f"{name}   {100 * rows[-1]['top1']:.2f} %" if rows else name,
+            label=legible(f"{name}   {100 * rows[-1]['top1']:.2f} %" if rows else name),
             color=COLOURS[number % len(COLOURS)],
             linewidth=1.8,
             marker="o" if len(rows) == 1 else None,

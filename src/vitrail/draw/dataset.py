@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from vitrail.draw.style import COLOURS, figure, quiet, save
+from vitrail.draw.style import COLOURS, figure, legible, quiet, save
 
 NAMED = 60  # most classes whose names stand beside their bars
 LONGEST = 28  # letters of a class's name
@@ -28,7 +28,7 @@ def draw_dataset(
         sizes: For each part (width, height) of its pictures, in pixels.
     """
     named = len(classes) <= NAMED
-    drawing = figure(11.0, min(max(1.6 + 0.2 * len(classes), 4.2), 12.0) if named else 5.0, title.replace("$", r"\$"))
+    drawing = figure(11.0, min(max(1.6 + 0.2 * len(classes), 4.2), 12.0) if named else 5.0, title)
     bars, dots = drawing.subplots(1, 2)
     _bars(bars, classes, counts, named)
     quiet(dots, "width and height of each picture, pixels")
@@ -60,7 +60,7 @@ def _bars(axes: Axes, classes: Sequence[str], counts: Mapping[str, Sequence[int]
     axes.grid(axis="y", visible=False)
     if named:
         names = [classes[k] if len(classes[k]) <= LONGEST else classes[k][: LONGEST - 1] + "…" for k in order]
-        axes.set_yticks(range(len(order)), names, parse_math=False)
+        axes.set_yticks(range(len(order)), [legible(name) for name in names])
     else:
         axes.set_yticks([])
         axes.set_ylabel(f"{len(classes)} classes", fontsize=8.5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, save
+from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, legible, save
 
 LINE = 10.5  # points from one line of text to the next
 
@@ -53,10 +53,10 @@ def draw_grid(path: str | Path, cells: Sequence[Cell], title: str) -> None:
         axes.imshow(np.asarray(_square(cell.image)), interpolation="bicubic")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=colour, linewidth=2.5)
-        axes.set_xlabel(cell.caption, fontsize=8, color=INK if cell.right is not False else WRONG, labelpad=3)
+        axes.set_xlabel(legible(cell.caption), fontsize=8, color=INK if cell.right is not False else WRONG, labelpad=3)
         for number, (text, right) in enumerate(cell.answers):
             axes.annotate(
-                text,
+                legible(text),
                 (0.5, 0),
                 (0, -LINE * (number + cell.lines - len(cell.answers)) - 4),
                 xycoords="axes fraction",

@@ -12,12 +12,17 @@ INK, PALE, RIGHT, WRONG = "#2b2d33", "#d9dce2", "#2a8f5d", "#c8402f"
 COLOURS = ("#2563a8", "#d9822b", "#2a8f5d", "#8b4fb0", "#c8402f", "#6b7280", "#0f8b99", "#b3922b")
 
 
+def legible(text: str) -> str:
+    """The text as it is drawn letter by letter: no dollar begins a formula, no byte of a file's name is left over."""
+    return text.encode(errors="replace").decode().replace("$", r"\$")
+
+
 def figure(width: float, height: float, title: str = "") -> Figure:
     """An empty figure, sizes in inches, with its title at the top left."""
     drawing = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(drawing)
     if title:
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+        drawing.suptitle(legible(title), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     return drawing
 
 
@@ -28,7 +33,7 @@ def quiet(axes: Axes, title: str = "") -> None:
     axes.tick_params(colors=INK, labelsize=8.5, length=0)
     axes.grid(color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_title(legible(title), loc="left", fontsize=10, color=INK)
 
 
 def save(drawing: Figure, path: str | Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vitrail.errors import InputError, nearest
@@ -66,11 +68,42 @@ class Other(Network):
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)
 
+    def try_out(self, batch: int = 1, training: bool = False) -> None:
+        """Nothing where `batch` pictures of its size become one (B, classes) tensor; only shapes are computed.
+
+        Raises: InputError with the library's reason, or what comes instead, as googlenet's named tuple in training.
+        """
+        use = f"training on {batch} at a time" if training else "use"
+        said = f"{self.name} at {self.size[0]}x{self.size[1]}, in {use}:"
+        try:
+            twin = _without_numbers(self).train(training)
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                came = twin(torch.zeros(batch, self.spec.get("in_chans", 3), *self.size, device="meta"))
+        except Exception as error:  # another library's code may raise anything
+            if "meta" in str(error).lower():
+                return  # it wants numbers, so nothing is known
+            reason = " ".join(str(error).split()) or f"{type(error).__name__} in the library"
+            more = ", or more pictures at a time," if training else ""
+            raise InputError(f"{said} {reason}; another size{more} or an option of the library's may do.") from error
+        shape = tuple(came.shape) if isinstance(came, Tensor) else type(came).__name__
+        if shape != (batch, self.num_classes) and (self.num_classes or not isinstance(came, Tensor)):
+            raise InputError(f"{said} it gives {shape}, wanted one tensor {(batch, self.num_classes)}.")
+
+
+def _without_numbers(model: nn.Module) -> nn.Module:
+    """A copy on the meta device, whatever the model keeps of what it computes; no memory is taken."""
+    memo: dict[int, Any] = {}
+    for tensor in (*model.parameters(), *model.buffers()):
+        shape = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(shape, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else shape
+    return copy.deepcopy(model, memo)
+
 
 def build(name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any]) -> Network:
     """The network with random weights; nothing is downloaded.
 
-    Raises: InputError for a library that is missing, or a name or an option that it does not know.
+    Raises: InputError for a library that is missing, a name or an option that it does not know, or a size that the
+        model cannot take.
     """
     library, _, inner = name.partition("/")
     taken = sorted(KEPT & options.keys())
@@ -85,6 +118,7 @@ def build(name: str, num_classes: int, size: tuple[int, int], options: dict[str,
         raise InputError(f"{name}: {' '.join(str(error).split()) or type(error).__name__}") from None
     other = Other(model, head)
     other.name, other.spec, other.size, other.num_classes = name, dict(options), size, num_classes
+    other.try_out()
     return other
 
 

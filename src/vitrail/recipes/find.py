@@ -75,8 +75,8 @@ def _from_python(path: Path) -> Recipe:
         raise InputError(f"{path}: {one_line(error)}") from error
     except InputError:
         raise
-    except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{path}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything, and may try to leave
+        raise InputError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, Recipe):
         raise InputError(f"{path}: {functions[0].__name__} returned {type(recipe).__name__}, wanted a Recipe.")
     return recipe

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vitrail.data.settings import STRICT, Augment, Preprocessing
+from vitrail.data.settings import STRICT, Amount, Augment, Preprocessing
 from vitrail.errors import InputError
 from vitrail.models.spec import Share
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def _tuples(value: Any) -> Any:
@@ -48,7 +50,7 @@ class Folder:
     path: str | None = None
     layout: Literal["auto", "classes", "zip", "shards", "table", "idx"] = "auto"
     held_out: Share = 0.2
-    seed: int = 0
+    seed: Seed = 0
     kind: Literal["folder"] = "folder"
 
 
@@ -57,7 +59,7 @@ class Digits:
     """scikit-learn's handwritten digits, of which the share `held_out` is held out."""
 
     held_out: Share = 0.2
-    seed: int = 0
+    seed: Seed = 0
     kind: Literal["digits"] = "digits"
 
 
@@ -66,8 +68,8 @@ class AdamW:
     """`lr` is the highest learning rate reached, for the recipe's batch as it is; nothing scales it."""
 
     lr: PositiveFloat = 1e-3
-    weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: Amount = 0.05
+    betas: tuple[Share, Share] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     kind: Literal["adamw"] = "adamw"
 
@@ -77,13 +79,13 @@ class SGD:
     """`lr` as for AdamW."""
 
     lr: PositiveFloat = 0.1
-    weight_decay: float = 1e-4
-    momentum: float = 0.9
+    weight_decay: Amount = 1e-4
+    momentum: Share = 0.9
     kind: Literal["sgd"] = "sgd"
 
 
-Epochs = Annotated[float, Field(ge=0)]
-Rate = Annotated[float, Field(ge=0)]
+Epochs = Amount
+Rate = Amount
 Times = Literal["step", "epoch"]
 
 
@@ -181,10 +183,11 @@ class Recipe:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
     unreadable: Share = 0.01
-    seed: int = 0
+    seed: Seed = 0
     weights: str | None = None
 
 
+LONGEST = 100  # letters of what came that an error repeats
 KINDS = {"folder", "digits", "adamw", "sgd", "cosine", "polynomial", "steps"}  # pydantic names them within a path
 _ADAPTER = TypeAdapter(Recipe)
 
@@ -209,4 +212,5 @@ def one_line(error: ValidationError) -> str:
     """The first thing pydantic found wrong, as `field: what was wanted; got what came`."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in KINDS)
-    return f"{field}: {first['msg'][0].lower() + first['msg'][1:]}; got {first['input']!r}"
+    said, came = first["msg"].removeprefix("Value error, "), repr(first["input"])
+    return f"{field}: {said[0].lower() + said[1:]}; got {came if len(came) <= LONGEST else came[:LONGEST] + '…'}"

@@ -29,6 +29,7 @@ from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import create_model
+from vitrail.models.others import Other
 from vitrail.recipes import pictures, sources
 from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, from_json, to_json
 from vitrail.recipes.start import begin_from, resolve
@@ -160,6 +161,9 @@ def prepare(
             f"{recipe.model.name} is a backbone without classes; "
             f"{recipe.model.name.removeprefix('dense_')} is its classifier."
         )
+    if isinstance(model, Other):
+        share = min(recipe.batch, len(training)) // (processes.world * recipe.accumulate)
+        model.try_out(max(share, 1), training=True)
     if recipe.weights and not resume:  # a run that resumes has weights of its own
         line = begin_from(model, recipe.weights, training.classes)
         if say:
