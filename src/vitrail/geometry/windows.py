@@ -102,6 +102,8 @@ class Windows:
         axes = []
         for length, number, shift in zip(shape, self.size, self.shift or (0,) * len(self.size), strict=True):
             m = number if self.by == "size" else -(-length // number)
+            if shift and self.by == "count" and shift >= m:
+                raise ValueError(f"Windows: shift={shift} must be smaller than the {m} tokens of a window.")
             front = m - shift if shift and not self.wrap else 0
             g = -(-(length + front) // m) if self.by == "size" or front else number
             axes.append(Axis(length, front, g * m - front - length, shift if self.wrap else 0, m, g))

@@ -55,8 +55,11 @@ def _added(q: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor | None
     logits = q.new_zeros(()) if bias is None else bias.to(q.dtype)
     if mask is None:
         return logits[None]
-    logits = torch.where(mask[:, None], logits, float("-inf"))  # (G, h or 1, N, N)
-    return logits[None].expand(q.shape[0] // mask.shape[0], *logits.shape).flatten(0, 1)
+    windows, batch = mask.shape[0], q.shape[0] // mask.shape[0]
+    inner = (*(logits.shape[:-2] or (1,)), *mask.shape[1:])  # (h or 1, N, N)
+    mask, logits = mask[:, None].expand(windows, *inner), logits.expand(windows, *inner)
+    logits = torch.where(mask, logits, float("-inf"))
+    return logits.repeat(batch, 1, 1, 1)
 
 
 def _products(q: Tensor, k: Tensor, v: Tensor, scale: float, added: Tensor | None) -> Tensor:

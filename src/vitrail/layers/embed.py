@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitrail.tracing import some
+
 
 class PatchEmbed(nn.Module):
     """Non-overlapping patches, one linear map each, a norm, and optionally a learned position.
@@ -23,7 +25,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bottom, right = (-(-s // self.patch) * self.patch - s for s in x.shape[-2:])
-        if bottom or right:
+        if some((bottom, right)):
             x = F.pad(x, (0, right, 0, bottom))
         x = self.norm(self.project(x).movedim(1, -1))
         return x if self.position is None else self.position(x)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitrail.layers.linear import Linear
+from vitrail.tracing import some
 
 
 class ConvMerge(nn.Module):
@@ -79,4 +80,4 @@ def _maps(function, x: Tensor) -> Tensor:
 def _pad_end(x: Tensor, extra: int = 0) -> Tensor:
     """Make H and W even, then add `extra` more, with zeros at the end."""
     bottom, right = (s % 2 + extra for s in x.shape[1:3])
-    return F.pad(x, (0, 0, 0, right, 0, bottom)) if bottom or right else x
+    return F.pad(x, (0, 0, 0, right, 0, bottom)) if some((bottom, right)) else x

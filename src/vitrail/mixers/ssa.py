@@ -12,6 +12,7 @@ from vitrail.geometry.links import Links, all_links
 from vitrail.kernels.attention import fused_attention
 from vitrail.layers.linear import Linear, linear
 from vitrail.mixers.heads import head_width
+from vitrail.tracing import some
 
 
 class ScalableAttention(nn.Module):
@@ -61,7 +62,7 @@ class ScalableAttention(nn.Module):
         """(B, H, W, C) -> (B, R, c)."""
         s = self.reduction
         bottom, right = (-(-side // s) * s - side for side in x.shape[1:3])
-        if bottom or right:
+        if some((bottom, right)):
             x = F.pad(x, (0, 0, 0, right, 0, bottom))
         x = self.reduce(x.movedim(-1, 1)).movedim(1, -1).flatten(1, 2)
         x = linear(x, self.expand.weight.flatten(1), self.expand.bias)  # a 1x1 convolution, on channels-last tokens

@@ -6,6 +6,7 @@ h heads, D width of a head.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 import torch
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 
 from vitrail.geometry.links import Links, near_links, window_links
 from vitrail.geometry.windows import Windows
+from vitrail.kernels import choose, moves
 from vitrail.kernels.attention import fused_attention
 from vitrail.layers.linear import Linear
 from vitrail.layers.relative import RelativeBias
 from vitrail.mixers.conv import DepthwiseConv
 from vitrail.mixers.heads import head_width
+from vitrail.tracing import statically_known_true
+
+PER_CHANNEL = 44  # channels whose projection to 3C costs what moving 2C more costs, measured on a CPU
 
 
 class WindowAttention(nn.Module):
@@ -67,24 +72,61 @@ class WindowAttention(nn.Module):
         self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.lim is None:
-            return self.proj(self.windows.apply(lambda tokens, mask: self.attend(tokens, mask)[0], x))
-        y, v = self.windows.apply(self.attend, x)
-        return self.proj(y + self.lim(v))
+        if x.is_cuda:
+            ways: dict[str, choose.Way] = {"windows": self._through_windows}
+            dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+            if self._kernel_takes(x, dtype):
+                ways = {"triton": self._on_the_map, **ways}
+            kind = (x.device, dtype, x.shape[-1], self.heads, self.windows, self.bias is None, torch.is_grad_enabled())
+            return choose.run(kind, ways, x)
+        return self._through_windows(x)
 
-    def attend(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(P, N, C) -> what attention gives, and the values, (P, N, C) each."""
-        qkv = self.qkv(x)
+    def _through_windows(self, x: Tensor) -> Tensor:
+        """Each token once into its window and once back; projected there, or before where padding would cost more."""
+        pad = self.qkv.bias
+        if self._before(x):
+            found = moves.apply(self.windows, self.attend, self.qkv(x), pad)
+        else:
+            found = moves.apply(self.windows, lambda tokens, mask: self.attend(self.qkv(tokens), mask), x)
+        return self.proj(found if self.lim is None else found[0] + self.lim(found[1]))
+
+    def _on_the_map(self, x: Tensor) -> Tensor:
+        """No token moves: the kernel reads windows from the projected map."""
+        from vitrail.kernels.triton_windows import windows_attention
+
+        qkv, bias = self.qkv(x), None if self.bias is None else self.bias()
+        y = windows_attention(qkv, self.windows, self.heads, self.scale, bias, self.qkv.bias)
+        return self.proj(y if self.lim is None else y + self.lim(qkv[..., -x.shape[-1] :]))
+
+    def _kernel_takes(self, x: Tensor, dtype: torch.dtype) -> bool:
+        if not choose.HAS_TRITON or not self.product or self.lem is not None:
+            return False
+        from vitrail.kernels.triton_windows import supported
+
+        like = x.new_empty((), dtype=dtype).expand(*x.shape[:-1], 3 * x.shape[-1])
+        return supported(like, self.windows, self.heads) is None
+
+    def _before(self, x: Tensor) -> bool:
+        """Whether the rows that padding adds cost more to project than two thirds more channels cost to move."""
+        axes = self.windows.axes(x.shape[1:-1])
+        rows, padded = prod([a.length for a in axes]), prod([a.padded for a in axes])
+        return statically_known_true((padded - rows) * x.shape[-1] > PER_CHANNEL * padded)
+
+    def attend(self, qkv: Tensor, mask: Tensor | None) -> Tensor | tuple[Tensor, Tensor]:
+        """(P, N, 3C) -> what attention gives, (P, N, C), and for LIM the values as well."""
+        channels = self.proj.in_features
         bias = None if self.bias is None else self.bias()
         if self.product:
-            split = qkv.view(*x.shape[:2], 3, self.heads, x.shape[-1] // self.heads).permute(2, 0, 3, 1, 4)
+            split = qkv.view(*qkv.shape[:2], 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
             q, k, v = split.unbind()  # (P, h, N, D) each
             y = fused_attention(q, k, v, self.scale, bias, mask)
         else:
             v = qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             y = _bias_attention(v, bias, mask)
-        y, values = y.transpose(1, 2).flatten(2), qkv[..., -x.shape[-1] :]
-        return (y if self.lem is None else y + self._inside(values)), values
+        y, values = y.transpose(1, 2).flatten(2), qkv[..., -channels:]
+        if self.lem is not None:
+            y = y + self._inside(values)
+        return y if self.lim is None else (y, values)
 
     def _inside(self, v: Tensor) -> Tensor:
         """LEM: (P, N, C) values convolved inside each window, zeros at its borders."""

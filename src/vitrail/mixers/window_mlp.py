@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vitrail.geometry.links import Links, window_links
 from vitrail.geometry.windows import Windows
+from vitrail.kernels import moves
 from vitrail.mixers.heads import head_width
 
 
@@ -38,7 +39,7 @@ class WindowMLP(nn.Module):
         self.bias = nn.Parameter(torch.empty(heads, tokens).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.windows.apply(self.mix, x)
+        return moves.apply(self.windows, self.mix, x)
 
     def mix(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(P, N, C) -> (P, N, C)."""
