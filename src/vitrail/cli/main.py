@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from vitrail.cli import check, compare, demo, models, recipes, train, use
+from vitrail.cli import bench, check, compare, demo, models, recipes, train, use
 from vitrail.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("train")(train.train)
 app.command("eval")(use.evaluate)
 app.command("predict")(use.predict)
 app.command("compare")(compare.compare)
+app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 
 

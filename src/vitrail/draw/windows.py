@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from vitrail.draw.style import INK, figure, save
+from vitrail.draw.style import INK, figure, legible, save
 
 TINTS = ("#3f7fbf", "#e8a33d", "#58a778", "#b06ab3", "#d76a5b", "#7a8794", "#3aa6a0", "#c9b23c", "#8c6d5a")
 
@@ -25,7 +25,7 @@ def draw_windows(path: str | Path, members: Mapping[str, np.ndarray]) -> None:
     panels = drawing.subplots(1, len(members), squeeze=False, gridspec_kw={"wspace": 0.12})
     for axes, (title, windows) in zip(panels.flat, members.items(), strict=True):
         _draw(axes, windows)
-        axes.set_title(title, fontsize=11, color=INK, loc="left")
+        axes.set_title(legible(title), fontsize=11, color=INK, loc="left")
     save(drawing, path)
 
 

@@ -1,0 +1,1 @@
+"""Models made ready to run: here, faster; elsewhere, in other formats."""

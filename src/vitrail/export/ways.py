@@ -1,0 +1,93 @@
+"""Ways to run a model for inference, behind one signature: `prepare(model, example, way)` gives a function of a tensor.
+
+eager     as PyTorch calls it.
+compiled  torch.compile in one graph; on a CPU with the weights frozen into it (packed once), on CUDA tuned and
+          replayed as a CUDA graph.
+openvino  OpenVINO on the CPU (extra `openvino`), in the numbers of the example.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from vitrail.errors import InputError
+
+WAYS = ("eager", "compiled", "openvino")
+
+Run = Callable[[Tensor], Tensor]
+
+
+def missing(way: str, example: Tensor) -> str | None:
+    """Why `way` cannot run `example` here, in one line; None when it can."""
+    if way not in WAYS:
+        return f"way={way!r} is none of {', '.join(WAYS)}"
+    if way == "openvino":
+        if importlib.util.find_spec("openvino") is None:
+            return "openvino is not installed; pip install 'vitrail[openvino]'"
+        if not example.is_cpu:
+            return f"openvino runs on the CPU here, the example is on {example.device}"
+        if example.dtype not in _PRECISION:
+            return f"openvino runs float32 and bfloat16 here, the example is {example.dtype}"
+    return None
+
+
+def prepare(model: nn.Module, example: Tensor, way: str) -> Run:
+    """`model` ready to infer on tensors like `example` by `way`; what compiles has compiled when this returns.
+
+    Args:
+        model: (B, C_in, H, W) -> one tensor, in evaluation mode and on the device and in the type of `example`.
+        example: Its sizes are those the result is made for; a compiled one takes others, and compiles again.
+    Returns:
+        A function of a tensor that gives what the model gives, in the type of the example.
+    Raises:
+        InputError: `way` cannot run here; one line says why.
+    """
+    reason = missing(way, example)
+    if reason:
+        raise InputError(f"{reason}.")
+    run = {"eager": _eager, "compiled": _compiled, "openvino": _openvino}[way](model, example)
+    with torch.no_grad():
+        run(example)
+    return run
+
+
+def _eager(model: nn.Module, example: Tensor) -> Run:
+    return torch.no_grad()(model)
+
+
+def _compiled(model: nn.Module, example: Tensor) -> Run:
+    if example.is_cuda:
+        return torch.no_grad()(torch.compile(model, fullgraph=True, mode="max-autotune"))
+    return torch.no_grad()(torch.compile(model, fullgraph=True, options={"freezing": True}))
+
+
+_PRECISION = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+def _openvino(model: nn.Module, example: Tensor) -> Run:
+    import openvino
+
+    dtype = example.dtype
+    whole = model if dtype == torch.float32 else _in_float32(model)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(whole, (example.float(),))
+        converted = openvino.convert_model(program)
+    settings = {"INFERENCE_PRECISION_HINT": _PRECISION[dtype], "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    compiled = openvino.Core().compile_model(converted, "CPU", {"PERFORMANCE_HINT": "LATENCY", **settings})
+
+    def run(x: Tensor) -> Tensor:
+        return torch.from_numpy(compiled(x.float().numpy())[0]).to(dtype)
+
+    return run
+
+
+def _in_float32(model: nn.Module) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(model).float()
