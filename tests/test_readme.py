@@ -36,7 +36,7 @@ def test_the_readme_in_its_order():
     assert len(blocks("README.md")[0].splitlines()) <= 10
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/mixers.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/mixers.md", "docs/speed.md"])
 def test_python_runs(path):
     pytest.importorskip("timm")
     for block in blocks(path):

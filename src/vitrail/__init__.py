@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vitrail.export.optimize import optimize
     from vitrail.models.catalogue import create_model, describe, list_models
     from vitrail.recipes.use import load
     from vitrail.weights import load_weights
 
 __version__ = "0.1.0"
-__all__ = ["create_model", "describe", "list_models", "load", "load_weights"]
+__all__ = ["create_model", "describe", "list_models", "load", "load_weights", "optimize"]
 
 _HOMES = {
     "create_model": "vitrail.models.catalogue",
@@ -22,6 +23,7 @@ _HOMES = {
     "list_models": "vitrail.models.catalogue",
     "load": "vitrail.recipes.use",
     "load_weights": "vitrail.weights",
+    "optimize": "vitrail.export.optimize",
 }
 
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from vitrail.errors import InputError
-from vitrail.export import ways
-from vitrail.insight import bench, contenders, growth, memory, timing
+from vitrail.export import timing, ways
+from vitrail.insight import bench, contenders, growth, memory
 from vitrail.insight.contenders import Contender, Setting
 from vitrail.insight.machine import machine, versions
 
@@ -296,7 +296,7 @@ def test_contenders_by_name_and_way() -> None:
     assert contenders.read("iwin_nano") == [NANO]
     assert contenders.read("timm/resnet18@compiled")[0].label == "timm/resnet18@compiled"
     assert [each.way for each in contenders.read("iwin_nano@all")] == list(ways.WAYS)
-    with pytest.raises(InputError, match="'fast' is none of eager, compiled, openvino, all"):
+    with pytest.raises(InputError, match="'fast' is none of eager, compiled, openvino, optimized, all"):
         contenders.read("iwin_nano@fast")
 
 

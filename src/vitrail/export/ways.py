@@ -62,8 +62,9 @@ def _eager(model: nn.Module, example: Tensor) -> Run:
 
 def _compiled(model: nn.Module, example: Tensor) -> Run:
     if example.is_cuda:
-        return torch.no_grad()(torch.compile(model, fullgraph=True, mode="max-autotune"))
-    return torch.no_grad()(torch.compile(model, fullgraph=True, options={"freezing": True}))
+        replayed = torch.compile(model, fullgraph=True, dynamic=False, mode="max-autotune")
+        return torch.no_grad()(lambda x: replayed(x).clone())  # a CUDA graph gives the same memory each time
+    return torch.no_grad()(torch.compile(model, fullgraph=True, dynamic=False, options={"freezing": True}))
 
 
 _PRECISION = {torch.float32: "f32", torch.bfloat16: "bf16"}

@@ -20,7 +20,8 @@ import torch
 
 from vitrail.draw.bench import draw_growth, draw_rates
 from vitrail.errors import InputError, nearest
-from vitrail.insight import contenders, growth, memory, timing
+from vitrail.export import timing
+from vitrail.insight import contenders, growth, memory
 from vitrail.insight.contenders import Contender, Ready, Setting
 from vitrail.insight.machine import machine, versions
 from vitrail.train.record import track, write_text

@@ -20,10 +20,12 @@ from torch import Tensor, nn
 
 from vitrail.errors import InputError
 from vitrail.export import ways
+from vitrail.export.optimize import optimize
 from vitrail.models.catalogue import create_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODES = ("infer", "train")
+WAYS = (*ways.WAYS, "optimized")  # the last: what `vitrail.optimize` finds
 TRAINING = ("eager", "compiled")  # ways that train
 CLASSES = 1000
 RANDOM = {"DropPath": ("rate", "drop_prob"), "StochasticDepth": ("p",), "Dropout": ("p",)}  # class -> its rate
@@ -82,8 +84,8 @@ def read(text: str) -> list[Contender]:
     name, _, way = text.partition("@")
     if way == "all":
         return [Contender(name, each, optional=True) for each in ways.WAYS]
-    if way and way not in ways.WAYS:
-        raise InputError(f"{text}: the way {way!r} is none of {', '.join(ways.WAYS)}, all.")
+    if way and way not in WAYS:
+        raise InputError(f"{text}: the way {way!r} is none of {', '.join(WAYS)}, all.")
     return [Contender(name, way or "eager")]
 
 
@@ -91,6 +93,8 @@ def missing(contender: Contender, setting: Setting) -> str | None:
     """Why it cannot run here, in one line; None when it can."""
     if setting.mode == "train" and contender.way not in TRAINING:
         return f"{contender.way} does not train; {' and '.join(TRAINING)} do"
+    if contender.way == "optimized":
+        return None
     return ways.missing(contender.way, torch.empty(1, 3, 8, 8, dtype=DTYPES[setting.dtype], device=setting.device))
 
 
@@ -145,7 +149,7 @@ def _ready_to_infer(model: nn.Module, way: str, x: Tensor) -> Ready:
     model.eval()
     expected = None if way == "eager" else ways.prepare(model, x, "eager")(x)
     start = time.perf_counter()
-    run = ways.prepare(model, x, way)
+    run = optimize(model, x) if way == "optimized" else ways.prepare(model, x, way)
     took = time.perf_counter() - start
     tensors = [*model.parameters(), *model.buffers(), x]
     if expected is None:

@@ -31,22 +31,37 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Tensor:
     """x weight^T + bias, then exact GELU if `gelu`: (..., C_in) -> (..., C_out) for a weight (C_out, C_in)."""
     if _fuses(x, weight):
-        activation, kind = ("gelu", "none") if gelu else ("none", "")
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], kind)
+        compiling = torch.compiler.is_compiling()
+        return torch.ops.vitrail.linear(x, weight, bias, gelu) if compiling else _fused(x, weight, bias, gelu)
     y = F.linear(x, weight, bias)
     return F.gelu(y) if gelu else y
 
 
+def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool) -> Tensor:
+    activation, kind = ("gelu", "none") if gelu else ("none", "")
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], kind)
+
+
+# to a compiler it is one step, in which nothing is to be changed: its own way with float32 is MKL, half as fast on AMD
+torch.library.define("vitrail::linear", "(Tensor x, Tensor weight, Tensor? bias, bool gelu) -> Tensor")
+torch.library.impl("vitrail::linear", "cpu")(_fused)
+
+
+@torch.library.register_fake("vitrail::linear")
+def _shape(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool) -> Tensor:
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
 def _fuses(x: Tensor, weight: Tensor) -> bool:
-    """Inference on a CPU in one type of number, and nobody records, traces or compiles."""
+    """Inference on a CPU in one type of number, computed or compiled, but not exported, recorded or counted."""
     return (
         not torch.is_grad_enabled()
         and x.is_cpu
         and x.dtype == weight.dtype
         and x.dtype in _FUSED
-        and not torch.compiler.is_compiling()
-        and torch._C._len_torch_dispatch_stack() == 0
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_exporting()
+        and (x.dtype == torch.float32 if torch.compiler.is_compiling() else torch._C._len_torch_dispatch_stack() == 0)
     )
 
 
