@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from vitrail.cli import bench
-from vitrail.cli import main as cli
 from vitrail.export import ways
 
 QUICK = ["--size", 32, "--batch", 1, "--dtype", "float32", "--rounds", 5, "--least", 0, "--device", "cpu"]
-
-
-@pytest.fixture
-def vitrail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    """Runs the command in this process: its exit code, output and errors."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vitrail", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
-
-    return call
 
 
 def test_bench_as_tables_and_as_json(vitrail, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitrail.errors import InputError
+from vitrail.errors import InputError, first_line
 from vitrail.export import ways
 from vitrail.export.timing import Spread, interleave, repeats_for, seconds, spread
 
@@ -139,9 +139,9 @@ def _try(
         run = ways.prepare(model, example[:piece], way)
         found = _in_pieces(run, example, piece)
     except Exception as error:  # a compiler fails in many ways, and is only one candidate
-        return Candidate(way, piece, note=f"failed: {(str(error).strip().splitlines() or [''])[0][:160]}"), None
+        return Candidate(way, piece, note=f"failed: {first_line(error)[:160]}"), None
     took = perf_counter() - start
-    parity = _parity(expected, found)
+    parity = ways.parity([expected], [found])
     allowed = PARITY.get(example.dtype, 1e-4)
     note = "" if parity <= allowed else f"differs by {parity:.1e} of the largest value, more than {allowed:g}"
 
@@ -188,11 +188,6 @@ def _in_pieces(run: ways.Run, x: Tensor, piece: int) -> Tensor:
         filled = torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing else part
         parts.append(run(filled)[: len(part)])
     return torch.cat(parts)
-
-
-def _parity(expected: Tensor, found: Tensor) -> float:
-    largest = expected.float().abs().max().item()
-    return (expected.float() - found.float()).abs().max().item() / (largest or 1.0)
 
 
 def _rate(candidate: Candidate) -> float:

@@ -8,9 +8,10 @@ openvino  OpenVINO on the CPU (extra `openvino`), in the numbers of the example.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,13 @@ def prepare(model: nn.Module, example: Tensor, way: str) -> Run:
     return run
 
 
+def parity(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
+    """The largest difference between tensors in pairs, as a part of the largest value expected in any of them."""
+    pairs = [(a.float(), b.float()) for a, b in zip(expected, found, strict=True)]
+    largest = max(a.abs().max().item() for a, _ in pairs)
+    return max((a - b).abs().max().item() for a, b in pairs) / (largest or 1.0)
+
+
 def _eager(model: nn.Module, example: Tensor) -> Run:
     return torch.no_grad()(model)
 
@@ -74,7 +82,7 @@ def _openvino(model: nn.Module, example: Tensor) -> Run:
     import openvino
 
     dtype = example.dtype
-    whole = model if dtype == torch.float32 else _in_float32(model)
+    whole = model if dtype == torch.float32 else copy.deepcopy(model).float()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(whole, (example.float(),))
@@ -86,9 +94,3 @@ def _openvino(model: nn.Module, example: Tensor) -> Run:
         return torch.from_numpy(compiled(x.float().numpy())[0]).to(dtype)
 
     return run
-
-
-def _in_float32(model: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(model).float()

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from vitrail.draw.bench import draw_growth, draw_rates
-from vitrail.errors import InputError, nearest
+from vitrail.errors import InputError, first_line, nearest
 from vitrail.export import timing
 from vitrail.insight import contenders, growth, memory
 from vitrail.insight.contenders import Contender, Ready, Setting
@@ -214,7 +214,7 @@ def _made_ready(
         try:
             yield each, contenders.ready(each, setting)
         except FAILURES as error:
-            note(f"left out: {each.label} ({setting.title}): {contenders.reason(error)}")
+            note(f"left out: {each.label} ({setting.title}): {first_line(error)}")
 
 
 def _forget() -> None:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitrail.errors import InputError
+from vitrail.errors import InputError, first_line
 from vitrail.export import ways
 from vitrail.export.optimize import optimize
 from vitrail.models.catalogue import create_model
@@ -112,7 +112,7 @@ def check(name: str, size: tuple[int, int]) -> None:
         except InputError:
             raise
         except (ValueError, RuntimeError, AssertionError) as error:
-            raise InputError(f"{name} refuses {size[0]} x {size[1]}: {reason(error)}") from None
+            raise InputError(f"{name} refuses {size[0]} x {size[1]}: {first_line(error)}") from None
 
 
 def _forward_once(name: str, size: tuple[int, int]) -> None:
@@ -121,11 +121,6 @@ def _forward_once(name: str, size: tuple[int, int]) -> None:
         raise InputError(f"{name} gives maps; a classifier is wanted, such as {name.removeprefix('dense_')}.")
     with torch.no_grad():
         model.eval()(torch.empty(1, 3, *size))
-
-
-def reason(error: Exception) -> str:
-    """The first line of what it says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def ready(contender: Contender, setting: Setting) -> Ready:
@@ -154,7 +149,7 @@ def _ready_to_infer(model: nn.Module, way: str, x: Tensor) -> Ready:
     tensors = [*model.parameters(), *model.buffers(), x]
     if expected is None:
         return Ready(lambda: run(x), lambda: tensors)
-    return Ready(lambda: run(x), lambda: tensors, took, _parity([expected], [run(x)]))
+    return Ready(lambda: run(x), lambda: tensors, took, ways.parity([expected], [run(x)]))
 
 
 def _ready_to_train(model: nn.Module, way: str, setting: Setting, x: Tensor, target: Tensor) -> Ready:
@@ -184,7 +179,7 @@ def _ready_to_train(model: nn.Module, way: str, setting: Setting, x: Tensor, tar
     start = time.perf_counter()
     gradients(network)
     took = time.perf_counter() - start
-    parity = _parity(expected, _take_gradients(model))
+    parity = ways.parity(expected, _take_gradients(model))
     step()
     return Ready(step, tensors, took, parity)
 
@@ -195,9 +190,3 @@ def _take_gradients(model: nn.Module) -> list[Tensor]:
     for parameter in model.parameters():
         parameter.grad = None
     return found
-
-
-def _parity(expected: list[Tensor], got: list[Tensor]) -> float:
-    pairs = [(a.float(), b.float()) for a, b in zip(expected, got, strict=True)]
-    largest = max(a.abs().max().item() for a, _ in pairs)
-    return max((a - b).abs().max().item() for a, b in pairs) / (largest or 1.0)

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from vitrail.errors import InputError
+from vitrail.errors import InputError, first_line
 from vitrail.train.average import Average
 from vitrail.train.files import replacing
 
@@ -181,7 +181,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise InputError(f"{path}: not a checkpoint ({str(error).strip().splitlines()[0]}).") from error
+        raise InputError(f"{path}: not a checkpoint ({first_line(error)}).") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of this version of vitrail.")
     return document

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from vitrail.errors import InputError
+from vitrail.errors import InputError, first_line
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import build
 from vitrail.models.spec import one_line, to_dict
@@ -61,7 +61,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             document = json.loads((file.metadata() or {}).get(KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a whole safetensors file: {str(error).splitlines()[0]}.") from None
+        raise InputError(f"{path} is not a whole safetensors file: {first_line(error)}.") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: its document under {KEY!r} is not a JSON object.")
     return tensors, document
