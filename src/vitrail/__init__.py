@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitrail.export.optimize import optimize
+    from vitrail.heap import keep_memory
     from vitrail.models.catalogue import create_model, describe, list_models
     from vitrail.recipes.use import load
     from vitrail.weights import load_weights
 
 __version__ = "0.1.0"
-__all__ = ["create_model", "describe", "list_models", "load", "load_weights", "optimize"]
+__all__ = ["create_model", "describe", "keep_memory", "list_models", "load", "load_weights", "optimize"]
 
 _HOMES = {
     "create_model": "vitrail.models.catalogue",
     "describe": "vitrail.models.catalogue",
+    "keep_memory": "vitrail.heap",
     "list_models": "vitrail.models.catalogue",
     "load": "vitrail.recipes.use",
     "load_weights": "vitrail.weights",

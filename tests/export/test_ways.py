@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -40,3 +42,41 @@ def test_what_cannot_run_is_said_in_a_line(monkeypatch):
     monkeypatch.setattr(ways.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'vitrail\[openvino\]'"):
         ways.prepare(model, x, "openvino")
+
+
+def test_compiled_on_a_cpu_has_its_weights_inside():
+    """Frozen weights are constants of the compiled code, packed once; as inputs they would be packed each time."""
+    from torch._inductor.utils import run_and_get_code
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(24, 40), torch.nn.GELU(), torch.nn.Linear(40, 8)).eval()
+    x = torch.randn(16, 24)
+    found, codes = run_and_get_code(lambda: ways.prepare(model, x, "compiled")(x))
+    assert any("_frozen_param" in code for code in codes)
+    with torch.no_grad():
+        torch.testing.assert_close(found, model(x))
+
+
+def test_norms_are_flat_for_openvino():
+    """OpenVINO has one step for a layer norm over (B, N, C), and takes one over (B, H, W, C) apart."""
+    openvino = pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    model = vitrail.create_model("swin_nano", num_classes=3, size=32, dim=8, depths=(1, 1), heads=(1, 2)).eval()
+    x = torch.randn(2, 3, 32, 32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = ways._flat_norms(torch.export.export(model, (x,)))
+        compiled = openvino.Core().compile_model(openvino.convert_model(program), "CPU", {"PERF_COUNT": True})
+    request = compiled.create_infer_request()
+    request.infer([x.numpy()])
+    steps = [step.node_type for step in request.get_profiling_info()]
+    norms = sum(isinstance(module, torch.nn.LayerNorm) for module in model.modules())
+    assert steps.count("MVN") == norms
+
+
+def test_many_of_one_class_compile_in_one_process(monkeypatch):
+    """PyTorch compiles one function eight times and no more, and all classifiers share theirs."""
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+    for width in (3, 4, 5):
+        model = torch.nn.Sequential(torch.nn.Linear(width, 2)).eval()
+        assert ways.prepare(model, torch.randn(1, width), "compiled")(torch.randn(1, width)).shape == (1, 2)

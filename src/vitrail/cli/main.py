@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from vitrail import heap
 from vitrail.cli import bench, check, compare, demo, models, recipes, train, use
 from vitrail.errors import InputError
 
@@ -33,6 +34,8 @@ app.command("demo")(demo.demo)
 def main() -> None:
     """The entry point. Exits with 2 after an error the user can put right; VITRAIL_DEBUG=1 shows its traceback."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: busy cores then hurt less
+    if heap.wanted():
+        heap.keep_memory()
     try:
         app()
     except (InputError, OSError) as error:

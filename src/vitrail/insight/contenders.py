@@ -155,7 +155,7 @@ def _ready_to_infer(model: nn.Module, way: str, x: Tensor) -> Ready:
 def _ready_to_train(model: nn.Module, way: str, setting: Setting, x: Tensor, target: Tensor) -> Ready:
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    network: Any = torch.compile(model, fullgraph=True) if way == "compiled" else model
+    network: Any = torch.compile(model, fullgraph=True, isolate_recompiles=True) if way == "compiled" else model
 
     def gradients(of: Any) -> None:
         with torch.autocast(setting.device.type, DTYPES[setting.dtype], enabled=setting.dtype != "float32"):

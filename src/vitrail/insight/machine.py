@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from vitrail import heap
+
 PACKAGES = ("vitrail", "torch", "timm", "torchvision", "openvino")
 
 
@@ -23,7 +25,8 @@ def machine(device: torch.device) -> str:
     if device.type != "cpu":
         return f"{name}, {device.type}"
     threads = torch.get_num_threads()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}, {threads} thread{'s' * (threads != 1)}"
+    heap_kept = ", freed memory kept" * heap.kept()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}, {threads} thread{'s' * (threads != 1)}{heap_kept}"
 
 
 def versions() -> dict[str, str]:
