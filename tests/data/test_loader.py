@@ -248,6 +248,29 @@ def test_where_nothing_can_be_read_it_is_one_line(workers: int) -> None:
         list(Loader(Batches(Broken(2), CHANGE, 0, replace=True), 2, True, workers).epoch(0))
 
 
+def test_an_error_lets_the_workers_go_without_the_garbage_collector() -> None:
+    """They heed no signal to end, so one that is left would be waited for when the process ends."""
+
+    class Broken(Greys):
+        def __getitem__(self, index: int) -> Sample:
+            raise InputError(f"grey {index}: not a readable picture.")
+
+    def epoch() -> str:
+        try:
+            list(Loader(Batches(Broken(2), CHANGE, 0, replace=True), 2, True, 1).epoch(0))
+        except InputError as error:
+            return str(error)
+        return ""
+
+    before = set(multiprocessing.active_children())
+    gc.disable()
+    try:
+        assert "not a readable picture" in epoch()
+        assert not set(multiprocessing.active_children()) - before
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_epoch_goes_on_in_its_middle(workers: int) -> None:
     training = loader(22, 4, workers=workers)

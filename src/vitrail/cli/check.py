@@ -10,26 +10,36 @@ import typer
 if TYPE_CHECKING:
     from vitrail.data.check import Report
 
-SHOWN = 3  # cases of a finding that a person sees
-
 
 def check(
     data: Annotated[str, typer.Argument(help="The data set, as `vitrail train --data` takes it, or `digits`.")],
     size: Annotated[int, typer.Option(min=1, help="Pixels a picture's shorter side should have at least.")] = 32,
     out: Annotated[Path | None, typer.Option(help="Also draw classes and sizes into this PNG.")] = None,
+    clean: Annotated[
+        Path | None, typer.Option(help="For boxes: write annotations without what is wrong into this new folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every case.")] = False,
 ) -> None:
-    """Look at a data set before training on it.
+    """Look at a data set before training on it: pictures with classes, or with boxes and masks.
 
     Finds pictures that cannot be read, that are there twice, that stand in both parts or in two classes, and classes
-    and shapes that make trouble. Exits with 1 where something would stop or spoil training.
+    and shapes that make trouble; boxes without size or outside, of unknown categories or missing pictures. Exits with
+    1 where something would stop or spoil training.
     """
     from vitrail.errors import InputError
 
     if out and (out.suffix.lower() != ".png" or not out.parent.is_dir()):
         raise InputError(f"{out}: wanted a .png file in a folder that exists.")
 
-    from vitrail.cli import read
+    from vitrail.cli import check_boxes, read
+
+    layout = None if data == "digits" else check_boxes.layout(data)
+    if layout:
+        check_boxes.check_boxes(data, layout, size, out, clean, as_json)
+        return
+    if clean:
+        raise InputError(f"--clean writes annotations of boxes anew, and {data} has none.")
+
     from vitrail.data.check import looks, report
     from vitrail.recipes import sources
     from vitrail.train.record import track
@@ -70,8 +80,8 @@ def _show(found: Report) -> None:
     """Both parts in a table (ranges, and the median of sizes), then the findings, the worst first."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
+    from vitrail.cli.findings import show_findings
     from vitrail.data.check import summary
 
     console = Console(highlight=False, markup=False)
@@ -89,14 +99,4 @@ def _show(found: Report) -> None:
             *(f"{side['min']} – {side['max']} ({side['median']:g})" for side in sides.values()),
         )
     console.print(table)
-    colours = {"error": "bold red", "warning": "yellow", "note": "blue"}
-    for finding in found.findings:
-        console.print()
-        console.print(Text(f"{finding.level}  ", colours[finding.level]) + f"{finding.what}: {len(finding.cases)}")
-        for case in finding.cases[:SHOWN]:
-            console.print(f"    {case.line}", soft_wrap=True)
-        if len(finding.cases) > SHOWN:
-            console.print(f"    and {len(finding.cases) - SHOWN} more: --json names them all")
-        console.print(f"  {finding.advice}", style="italic", soft_wrap=True)
-    if not found.findings:
-        console.print("\nNothing to put right.")
+    show_findings(console, found.findings)

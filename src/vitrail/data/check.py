@@ -107,7 +107,7 @@ def look(pictures: Pictures, index: int, part: str) -> Look:
         image = pictures[index].image
     except InputError as error:
         return Look(part, name, target, digest, str(error))
-    return Look(part, name, target, digest, None, image.size, _mode(content), likeness(image))
+    return Look(part, name, target, digest, None, image.size, mode_of(content), likeness(image))
 
 
 def likeness(image: Image.Image) -> int | None:
@@ -121,7 +121,7 @@ def likeness(image: Image.Image) -> int | None:
     return int.from_bytes(np.packbits(darker).tobytes(), "big") if darker.any() and not darker.all() else None
 
 
-def _mode(content: bytes) -> str | None:
+def mode_of(content: bytes) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -153,23 +153,18 @@ def report(seen: Iterable[Look], classes: Sequence[str], smallest: int = 32) -> 
             "Replace or delete them.",
         ),
         *_whole(counts, classes),
-        *_same(usable, classes),
+        *copies(usable, classes),
         *_classes(counts, classes),
-        *_shapes(usable, smallest),
-        Finding(
-            "note",
-            "other modes than RGB",
-            tuple(
-                Case(tuple(one.name for one in usable if one.mode == mode), f"{mode}: {count} pictures")
-                for mode, count in modes.most_common()
-                if mode != "RGB"
-            ),
-            "Nothing: they are converted as they are read, transparent pixels laid over white.",
-        ),
+        *shapes(usable, smallest),
+        other_modes(usable),
     ]
+    return Report(tuple(classes), counts, sizes, dict(modes.most_common()), worst_first(findings))
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that have cases: errors, then warnings, then notes."""
     order = ("error", "warning", "note")
-    found = sorted((finding for finding in findings if finding.cases), key=lambda finding: order.index(finding.level))
-    return Report(tuple(classes), counts, sizes, dict(modes.most_common()), tuple(found))
+    return tuple(sorted((finding for finding in findings if finding.cases), key=lambda one: order.index(one.level)))
 
 
 def summary(sizes: Sequence[tuple[int, int]]) -> dict[str, dict[str, float]]:
@@ -198,7 +193,22 @@ def _whole(counts: dict[str, tuple[int, ...]], classes: Sequence[str]) -> Iterat
     )
 
 
-def _same(usable: Sequence[Look], classes: Sequence[str]) -> Iterator[Finding]:
+def other_modes(usable: Sequence[Look]) -> Finding:
+    """What is converted as it is read."""
+    modes = Counter(one.mode for one in usable if one.mode)
+    return Finding(
+        "note",
+        "other modes than RGB",
+        tuple(
+            Case(tuple(one.name for one in usable if one.mode == mode), f"{mode}: {count} pictures")
+            for mode, count in modes.most_common()
+            if mode != "RGB"
+        ),
+        "Nothing: they are converted as they are read, transparent pixels laid over white.",
+    )
+
+
+def copies(usable: Sequence[Look], classes: Sequence[str]) -> Iterator[Finding]:
     """Pictures that are there more than once."""
     groups = _groups((one.digest, one) for one in usable)
     yield Finding(
@@ -275,7 +285,7 @@ def _classes(counts: dict[str, tuple[int, ...]], classes: Sequence[str]) -> Iter
     )
 
 
-def _shapes(usable: Sequence[Look], smallest: int) -> Iterator[Finding]:
+def shapes(usable: Sequence[Look], smallest: int) -> Iterator[Finding]:
     """Pictures too small or too long."""
     sized = [(one, one.size) for one in usable if one.size]
     yield Finding(

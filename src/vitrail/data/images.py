@@ -75,6 +75,18 @@ def decode(content: bytes, name: str, most_pixels: int = MOST_PIXELS) -> Image.I
         raise InputError(f"{name}: not a readable picture ({_reason(error)}).") from error
 
 
+def turned(content: bytes) -> int:
+    """The EXIF orientation that `decode` undoes, 1 to 8; 1 where there is none, or it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                found = image.getexif().get(ExifTags.Base.Orientation, 1)
+                return found if found in range(1, 9) else 1
+    except Exception:  # `decode` says what is wrong with it
+        return 1
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return f"not one of {', '.join(FORMATS)}, or damaged at its start"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vitrail.data.randomness import mix, seeded
@@ -36,7 +35,11 @@ class Batches(Dataset["Batch | InputError"]):
     that the batch keeps its size: training wants that, measuring must not have it.
 
     An error comes as the item: raised in a worker, its one line would be buried in a traceback.
+
+    fewest: Classes that training wants at least.
     """
+
+    fewest = 2
 
     def __init__(
         self, pictures: Pictures, transform: Transform, seed: int, mixing: Mixing | None = None, replace: bool = False
@@ -59,18 +62,24 @@ class Batches(Dataset["Batch | InputError"]):
             found = self._first(draw.epoch, index, copy if any(copy) else (), skipped)
             if found:
                 loaded.append(found)
+        return self.join(loaded, draw, tuple(skipped))
+
+    def change(self, sample: Any) -> Any:
+        """What one sample becomes, its random choices made; `join` takes it."""
+        return self.transform(sample.image), sample.target, sample.name
+
+    def join(self, loaded: Sequence[Any], draw: Draw, skipped: tuple[str, ...]) -> Any:
+        """The batch of what the samples became."""
         if not loaded:
-            return Batch(torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), (), tuple(skipped))
+            return Batch(torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), (), skipped)
         tensors, targets, names = zip(*loaded, strict=True)
         images, target = torch.stack(tensors), torch.tensor(targets)
         if self.mixing:
             with seeded(self.seed, draw.epoch, *draw.indices):
                 images, target = self.mixing(images, target)
-        return Batch(images, target, names, tuple(skipped))
+        return Batch(images, target, names, skipped)
 
-    def _first(
-        self, epoch: int, index: int, copy: tuple[int, ...], skipped: list[str]
-    ) -> tuple[Tensor, int, str] | None:
+    def _first(self, epoch: int, index: int, copy: tuple[int, ...], skipped: list[str]) -> Any:
         """The sample, or with `replace` the first usable one of those that (seed, epoch, index) names after it."""
         for attempt in range(TRIES + 1):
             chosen = mix(self.seed, epoch, index, attempt) % len(self.pictures) if attempt else index
@@ -83,7 +92,7 @@ class Batches(Dataset["Batch | InputError"]):
                     return None
                 continue
             with seeded(self.seed, epoch, chosen, *copy):
-                return self.transform(sample.image), sample.target, sample.name
+                return self.change(sample)
         raise InputError(f"{skipped[-1]} Nor could any of {TRIES} others be read in its place.")
 
 
@@ -116,7 +125,7 @@ class Loader:
         parts: int = 1,
         repeats: int = 1,
     ) -> None:
-        _check(batches.pictures, shuffle)
+        _check(batches.pictures, shuffle, batches.fewest)
         self.batches, self.shuffle, self.rank, self.world = batches, shuffle, rank, world
         self.parts, self.repeats = parts, repeats
         self.batch = min(batch, len(batches.pictures)) if shuffle else batch
@@ -153,7 +162,10 @@ class Loader:
         self._sequence.draws = self.draws(epoch)[start:]
         for batch in self._loader:
             if isinstance(batch, InputError):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    del batch  # in a circle with its traceback it would keep the workers, which heed no signal to end
             yield batch
 
     def draws(self, epoch: int) -> list[Draw]:
@@ -194,7 +206,7 @@ class _Sequence:
         return len(self.draws)
 
 
-def _check(pictures: Pictures, training: bool) -> None:
+def _check(pictures: Pictures, training: bool, fewest: int) -> None:
     """Nothing where a training or a measurement can begin with these."""
     if not len(pictures):
         raise InputError(
@@ -203,7 +215,7 @@ def _check(pictures: Pictures, training: bool) -> None:
             else "There are no pictures to measure on: the held-out part is empty. A class of one picture has none to "
             "hold out; add some, or a val/ beside train/."
         )
-    if training and len(pictures.classes) < 2:
+    if training and len(pictures.classes) < fewest:
         raise InputError(
             f"All pictures are of one class, {pictures.classes[0]!r}; wanted two or more to tell apart. "
             "Perhaps the class folders lie one level deeper or higher than DATA."

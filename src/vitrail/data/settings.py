@@ -74,3 +74,81 @@ class Augment:
     mixup: Amount = 0.0
     cutmix: Amount = 0.0
     repeats: Annotated[int, Field(ge=1)] = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class Sides:
+    """The shorter side that a picture is resized to, its shape kept: least, least + step, to most; one is drawn.
+
+    longest: Pixels that the longer side stays below; the shorter one then gets smaller. `step=1` draws any side.
+    """
+
+    least: Annotated[int, Field(ge=1)] = 800
+    most: Annotated[int, Field(ge=1)] = 800
+    step: Annotated[int, Field(ge=1)] = 32
+    longest: Annotated[int, Field(ge=1)] = 1333
+
+    def __post_init__(self) -> None:
+        _rising((self.least, self.most))
+
+
+@dataclass(frozen=True, config=STRICT)
+class CropBranch:
+    """Resize, crop, then the usual resize: with probability `chance`, in place of the usual resize alone.
+
+    before: The first resize.     least, most: Pixels between which each side of the crop is drawn, no larger than the
+    picture. A crop without a box is kept. Source: DETR (arXiv 2005.12872), as Swin's configs have it.
+    """
+
+    chance: Part = 0.5
+    before: Sides = Sides(400, 600, 100)
+    least: Annotated[int, Field(ge=1)] = 384
+    most: Annotated[int, Field(ge=1)] = 600
+
+    def __post_init__(self) -> None:
+        _rising((self.least, self.most))
+
+
+@dataclass(frozen=True, config=STRICT)
+class LargeJitter:
+    """Resized to a share of `side` drawn between `least` and `most`, then cut or filled up to a square of `side`.
+
+    Source: Simple Copy-Paste (arXiv 2012.07177), section 3; its standard jitter is 0.8 to 1.25.
+    """
+
+    least: PositiveFloat = 0.1
+    most: PositiveFloat = 2.0
+    side: Annotated[int, Field(ge=1)] = 1024
+
+    def __post_init__(self) -> None:
+        _rising((self.least, self.most))
+
+
+@dataclass(frozen=True, config=STRICT)
+class DetectionAugment:
+    """What only training of detectors does.
+
+    resize: As `Sides`.     crop: The branch with a crop.     jitter: In place of both of them.
+    flip: Probability of a mirror image.
+    paste: Probability that things of another picture are pasted in; wants masks.
+    """
+
+    resize: Sides = Sides()
+    crop: CropBranch | None = None
+    jitter: LargeJitter | None = None
+    flip: Part = 0.5
+    paste: Part = 0.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class DetectionPreprocessing:
+    """What training and use of detectors share.
+
+    resize: In use, where `least` and `most` are one.     multiple: Each side of a batch is filled up to one of it.
+    mean, std: Of the channels, for values in [0, 1]; the defaults are ImageNet's.
+    """
+
+    resize: Sides = Sides()
+    multiple: Annotated[int, Field(ge=1)] = 32
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)

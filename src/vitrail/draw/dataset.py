@@ -20,17 +20,18 @@ def draw_dataset(
     counts: Mapping[str, Sequence[int]],
     sizes: Mapping[str, Sequence[tuple[int, int]]],
     title: str,
+    what: str = "pictures",
 ) -> None:
     """Writes the classes as bars, the largest on top, and a dot for each size.
 
     Args:
-        counts: For each part of the data set, K pictures of the K classes.
+        counts: For each part of the data set, K pictures of the K classes, or as many of whatever `what` names.
         sizes: For each part (width, height) of its pictures, in pixels.
     """
     named = len(classes) <= NAMED
     drawing = figure(11.0, min(max(1.6 + 0.2 * len(classes), 4.2), 12.0) if named else 5.0, title)
     bars, dots = drawing.subplots(1, 2)
-    _bars(bars, classes, counts, named)
+    _bars(bars, classes, counts, named, what)
     quiet(dots, "width and height of each picture, pixels")
     for number, (part, pairs) in enumerate(sizes.items()):
         widths, heights = zip(*pairs, strict=True) if pairs else ((), ())
@@ -44,8 +45,8 @@ def draw_dataset(
     save(drawing, path)
 
 
-def _bars(axes: Axes, classes: Sequence[str], counts: Mapping[str, Sequence[int]], named: bool) -> None:
-    quiet(axes, "pictures of each class")
+def _bars(axes: Axes, classes: Sequence[str], counts: Mapping[str, Sequence[int]], named: bool, what: str) -> None:
+    quiet(axes, f"{what} of each class")
     totals = [sum(each) for each in zip(*counts.values(), strict=True)]
     order = sorted(range(len(classes)), key=lambda k: (totals[k], classes[k]))  # the last is on top
     left = [0] * len(classes)
