@@ -28,9 +28,10 @@ def axis_slots(windows: Windows, axis: int, length: int) -> tuple[int, list[tupl
     """Padding in front, and (window, place, wrapped, real) for each padded position of an axis."""
     number = windows.size[axis]
     shift = windows.shift[axis] if windows.shift else 0
-    m = number if windows.by == "size" else (length + number - 1) // number
+    by = windows.by if isinstance(windows.by, str) else windows.by[axis]
+    m = number if by == "size" else (length + number - 1) // number
     front = m - shift if shift and not windows.wrap else 0
-    if windows.by == "count" and not front:
+    if by == "count" and not front:
         total = number * m
     else:
         total = front + length

@@ -15,8 +15,10 @@ from torch import nn
 import vitrail
 from oracle import reads
 from vitrail.geometry.windows import Windows
+from vitrail.layers.relative import RelativeBias
 from vitrail.mixers import (
     DepthwiseConv,
+    OnAxes,
     ScalableAttention,
     SlidingAttention,
     Sum,
@@ -45,8 +47,16 @@ MIXERS = {
     "lim_shifted": lambda: WindowAttention(C, 2, SHIFTED, local="map"),
     "lim_interleaved": lambda: WindowAttention(C, 2, INTERLEAVED, local="map"),
     "lem": lambda: WindowAttention(C, 2, BLOCK, local="window"),
+    "interleaved_over_all_rows": lambda: WindowAttention(C, 2, Windows((1, 3), interleaved=True, by=("count", "size"))),
+    "block_of_a_larger_table": lambda: WindowAttention(C, 2, BLOCK, bias=RelativeBias((3, 4), 2, inside=(2, 3))),
+    "along_rows": lambda: OnAxes(WindowAttention(C, 2, Windows((3,), shift=(1,)), bias=True), (1,)),
+    "conv_along_columns": lambda: OnAxes(DepthwiseConv(C, 3, axes=1), (0,)),
+    "conv_of_two_kernels": lambda: DepthwiseConv(C, (1, 5)),
     "conv": lambda: DepthwiseConv(C, 3),
     "sum": lambda: Sum(WindowAttention(C, 2, INTERLEAVED), DepthwiseConv(C, 3)),
+    "sum_of_three": lambda: Sum(
+        WindowAttention(C, 2, INTERLEAVED), DepthwiseConv(C, 1), time=OnAxes(DepthwiseConv(C, 3, axes=1), (0,))
+    ),
     "sliding": lambda: SlidingAttention(C, 2, (3, 2)),
     "ssa": lambda: ScalableAttention(C, 2, 1.5, 2),
     "ssa_unreduced": lambda: ScalableAttention(C, 2, 1.25, 1),
@@ -57,6 +67,10 @@ MIXERS = {
 SMALL: dict[str, Any] = {"depths": (1, 2), "heads": (1, 2), "dim": 8, "window": 3, "mlp_ratio": 2.0}
 IWIN = {**SMALL, "kernels": (3, 5)}
 SCALABLE = {**SMALL, "depths": (2, 2), "ratios": (1.5, 1.0), "reductions": (2, 1)}
+
+CLIPS: dict[str, Any] = {"depths": (1, 2), "heads": (1, 2), "dim": 8, "frames": 7, "mlp_ratio": 2.0}
+VIDEO_IWIN = {**CLIPS, "window": 3, "kernels": (3, 5)}
+VIDEO_SWIN = {**CLIPS, "window": (3, 3, 4)}
 
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "iwin": ("iwin_nano", IWIN),
@@ -101,6 +115,12 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "scalablevit_lim_on_shifted": ("scalablevit_nano", {**SCALABLE, "pattern": ("window",), "windows": "shifted"}),
     "scalablevit_lim_on_interleaved": ("scalablevit_nano", {**SCALABLE, "windows": "interleaved"}),
     "scalablevit_dense": ("dense_scalablevit_nano", SCALABLE),
+    "video_iwin": ("video_iwin_nano", VIDEO_IWIN),
+    "video_iwin_masked": ("video_iwin_nano", {**VIDEO_IWIN, "padding": "masked"}),
+    "video_iwin_interleave": ("video_iwin_nano", {**VIDEO_IWIN, "time": "interleave", "time_window": 3}),
+    "video_iwin_kernel": ("video_iwin_nano", {**VIDEO_IWIN, "time": "kernel", "patch_time": 1, "frames": 4}),
+    "video_swin": ("video_swin_nano", VIDEO_SWIN),
+    "video_swin_corrected": ("video_swin_nano", {**VIDEO_SWIN, "bias": "corrected", "padding": "masked"}),
 }
 
 # softmax does not see a constant added to all logits of a query: the bias of the keys, where it stands alone
@@ -124,7 +144,8 @@ def built(name: str, **more: Any) -> Network:
 
 
 def picture(model: Network, size: tuple[int, int] = SIZE, batch: int = 2) -> torch.Tensor:
-    return torch.randn(batch, model.spec.in_channels, *size, generator=torch.Generator().manual_seed(1))
+    shape = (batch, model.spec.in_channels, *model.input_size[:-2], *size)  # of a clip: its frames before H and W
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
 def flat(output) -> torch.Tensor:
@@ -193,9 +214,10 @@ def test_links_of_mixers_against_autograd(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_links_of_blocks_against_autograd(name):
     model = built(name).double().eval()
+    grid = (*model.grids()[0][:-2], *GRID)
     for stage, dim in zip(model.trunk.stages, model.channels, strict=True):
         for block in stage.blocks:
-            assert torch.equal(block.links(GRID).dense(), reads(block, GRID, dim))
+            assert torch.equal(block.links(grid).dense(), reads(block, grid, dim))
 
 
 @pytest.mark.parametrize("name", MIXERS)
@@ -217,7 +239,8 @@ def test_models_take_any_size_and_keep_their_windows(name):
         x = picture(model, size)
         maps = model.features(x)
         for stage, (c, stride) in enumerate(zip(model.channels, model.strides, strict=True)):
-            assert maps[stage].shape == (2, c, -(-size[0] // stride), -(-size[1] // stride))
+            moments = model.grids()[stage][:-2]
+            assert maps[stage].shape == (2, c, *moments, -(-size[0] // stride), -(-size[1] // stride))
         y = model(x)
         if isinstance(model, Backbone):
             assert [m.shape for m in y] == [m.shape for m in maps]
@@ -239,11 +262,11 @@ def test_save_and_open(name, tmp_path):
     assert torch.equal(flat(again(x)), flat(model(x)))
 
 
-@pytest.mark.parametrize("name", ["iwin", "swin", "scalablevit"])
+@pytest.mark.parametrize("name", ["iwin", "swin", "scalablevit", "video_iwin", "video_swin"])
 def test_recomputed_stages_have_the_same_gradients(name):
     gradients = []
     for stages in ((), (0, 1)):
-        model = built(name, checkpoint=stages).train()
+        model = built(name, checkpoint=stages, **({"dropout": 0.0} if name.startswith("video") else {})).train()
         model(picture(model)).square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])
     for plain, recomputed in zip(*gradients, strict=True):

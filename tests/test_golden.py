@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -21,8 +22,8 @@ from torch import Tensor
 
 from vitrail.geometry.windows import Windows, cut
 from vitrail.layers.relative import relative_index
-from vitrail.models import iwin, scalablevit, swin
-from vitrail.models.assemble import Backbone, Network
+from vitrail.models import iwin, iwin_video, scalablevit, swin, swin_video
+from vitrail.models.assemble import Backbone, Network, VideoClassifier
 from vitrail.weights import load_weights
 from vitrail.weights.formats import DERIVED, release_keys
 
@@ -71,7 +72,11 @@ def fields(arguments: dict[str, Any]) -> dict[str, Any]:
     """The constructor's arguments as fields of our spec; one that we do not know is an error, not silence."""
     unknown = set(arguments) - set(FIELDS) - IGNORED
     assert not unknown, f"constructor arguments not understood: {sorted(unknown)}"
-    assert arguments.get("patch_size", 4) == 4 and arguments.get("patch_norm", True) and not arguments.get("qk_scale")
+    assert (
+        np.ravel(arguments.get("patch_size", 4))[-1] == 4
+        and arguments.get("patch_norm", True)
+        and not arguments.get("qk_scale")
+    )
     return {ours: value for theirs, ours in FIELDS.items() if (value := arguments.get(theirs)) is not None}
 
 
@@ -113,6 +118,18 @@ def build_swin_dense(arguments: dict[str, Any]) -> Network:
     return finish(swin.backbone(spec, size), spec, size, 0)
 
 
+def build_iwin_video(arguments: dict[str, Any], frames: int, size: tuple[int, int]) -> Network:
+    stages = len(arguments["depths"])
+    more = {"window": (tuple(arguments["window_size"]),) * stages}
+    spec = iwin_video.VideoIwinSpec(frames=frames, patch_time=arguments["patch_size"][0], **fields(arguments) | more)
+    return finish(iwin_video.classifier(spec, size, VIDEO_CLASSES), spec, size, VIDEO_CLASSES)
+
+
+def build_swin_video(arguments: dict[str, Any], frames: int, size: tuple[int, int]) -> Network:
+    spec = swin_video.VideoSwinSpec(frames=frames, patch_time=arguments["patch_size"][0], **fields(arguments))
+    return finish(swin_video.classifier(spec, size, VIDEO_CLASSES), spec, size, VIDEO_CLASSES)
+
+
 def build_scalablevit(arguments: dict[str, Any]) -> Network:
     if "preset" in arguments:
         spec, size, classes = scalablevit.VARIANTS[PRESETS[arguments["preset"]]], (224, 224), 1000
@@ -134,6 +151,8 @@ def build_scalablevit(arguments: dict[str, Any]) -> Network:
     return finish(scalablevit.classifier(spec, size, classes), spec, size, classes)
 
 
+VIDEO_CLASSES = 7  # the head that the notes of the video cases describe
+VIDEO = {"iwin_video": build_iwin_video, "swin_video": build_swin_video}
 BUILDERS = {
     "iwin_cls": build_iwin,
     "iwin_dense": build_iwin_dense,
@@ -144,6 +163,14 @@ BUILDERS = {
 }
 
 
+def build(config: dict[str, Any]) -> Network:
+    """The model of a case."""
+    if config["family"] in VIDEO:
+        *_, frames, height, width = config["inputs"][0]["shape"]
+        return VIDEO[config["family"]](config["constructor"], frames, (height, width))
+    return BUILDERS[config["family"]](config["constructor"])
+
+
 def drawn(text: str, shape: list[int]) -> Tensor:
     generator = torch.Generator().manual_seed(zlib.crc32(text.encode()))
     return torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -151,8 +178,13 @@ def drawn(text: str, shape: list[int]) -> Tensor:
 
 def reference_state(path: Path, scale: float) -> dict[str, Tensor]:
     """The state dict of the case: parameters by the rule of the golden README; buffers are left to the model."""
+    entries = json.loads(path.read_text())
+    if path.parent.name in VIDEO:
+        width = next(shape[0] for key, shape, _ in entries if key == "norm.weight")
+        head = {"cls_head.fc_cls.weight": [VIDEO_CLASSES, width], "cls_head.fc_cls.bias": [VIDEO_CLASSES]}
+        entries += [[key, shape, "param"] for key, shape in head.items()]
     state = {}
-    for key, shape, kind in json.loads(path.read_text()):
+    for key, shape, kind in entries:
         if kind != "param":
             state[key] = torch.zeros(shape)
             continue
@@ -166,6 +198,8 @@ def outputs(model: Network, x: Tensor) -> dict[str, Tensor]:
     """Everything that a case may have stored."""
     if isinstance(model, Backbone):
         return {f"feat{stage}": value for stage, value in enumerate(model(x))}
+    if isinstance(model, VideoClassifier):
+        return {"feat": model.norm(model.trunk(x)[-1]).movedim(-1, 1), "logits": model(x)}
     found = {f"stage{stage}": value for stage, value in enumerate(model.features(x))}
     return found | {"pooled": model.embed(x), "logits": model(x)}
 
@@ -224,7 +258,7 @@ def run_interpolation(config: dict[str, Any], path: Path, expected: dict[str, Te
 def test_case(path: Path, record_property) -> None:
     config = json.loads(path.read_text())
     family = config["family"]
-    if family not in (*BUILDERS, "geometry", "swin_interp"):
+    if family not in (*BUILDERS, *VIDEO, "geometry", "swin_interp"):
         record_property("golden_absent", family)
         pytest.skip(f"family {family} is not built yet")
     record_property("golden", family)
@@ -240,7 +274,7 @@ def test_case(path: Path, record_property) -> None:
     if family == "swin_interp":
         run_interpolation(config, keys, expected)
         return
-    model = BUILDERS[family](config["constructor"])
+    model = build(config)
     state = reference_state(keys, config["weight_scale"])
     report = load_weights(model, state, trained_as=model)
     assert not report.missing and not report.unexpected

@@ -15,6 +15,7 @@ from torch import nn
 
 import test_golden as golden
 from vitrail.layers import merge
+from vitrail.layers.relative import relative_index
 from vitrail.mixers import DepthwiseConv, Sum, WindowAttention
 from vitrail.models.assemble import Network
 from vitrail.weights import load_weights
@@ -78,6 +79,21 @@ def flipped_conv(model: Network, monkeypatch) -> None:
             module.conv.weight.data[:, :, [0, 2]] = module.conv.weight.data[:, :, [2, 0]]
 
 
+def corrected_bias_rows(model: Network, monkeypatch) -> None:
+    for attention in attentions(model):
+        attention.bias.index = relative_index(attention.bias.size, attention.bias.inside)
+
+
+def no_shift_in_time(model: Network, monkeypatch) -> None:
+    for attention in attentions(model):
+        if attention.windows.shift:
+            attention.windows = replace(attention.windows, shift=(0, *attention.windows.shift[1:]))
+
+
+def no_time_embedding(model: Network, monkeypatch) -> None:
+    model.trunk.stem.time = None
+
+
 CASES = [
     (no_interleave, "iwin_cls/iwin_micro_64_w4"),
     (no_conv, "iwin_cls/iwin_micro_64_w4"),
@@ -92,6 +108,10 @@ CASES = [
     (small_eps, "swin_cls/swin_micro_64_w4"),
     (other_heads, "iwin_cls/iwin_micro_64_w4"),
     (flipped_conv, "iwin_cls/iwin_micro_64_w4"),
+    (no_interleave, "iwin_video/iwin_video_p444_w4_48x64"),
+    (no_time_embedding, "iwin_video/iwin_video_p444_w4_48x64"),
+    (no_shift_in_time, "swin_video/swin_video_p244_w244_8f_40x56"),
+    (corrected_bias_rows, "swin_video/swin_video_p244_w877_10f_56x64_tclamp"),
 ]
 
 
@@ -99,7 +119,7 @@ CASES = [
 @torch.no_grad()
 def test_mistakes_are_caught(mistake: Callable, case: str, monkeypatch, record_property):
     config = json.loads((HERE / f"{case}.config.json").read_text())
-    model = golden.BUILDERS[config["family"]](config["constructor"])
+    model = golden.build(config)
     load_weights(model, golden.reference_state(HERE / f"{case}.keys.json", config["weight_scale"]), trained_as=model)
     expected = load_file(HERE / f"{case}.safetensors")
     x = golden.drawn(f"input:{config['name']}", config["inputs"][0]["shape"])

@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"models"},
     {"tasks", "weights", "export"},
     {"recipes"},
-    {"insight"},
+    {"insight", "integrations"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -36,9 +36,11 @@ def test_the_readme_in_its_order():
     assert len(blocks("README.md")[0].splitlines()) <= 10
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/mixers.md", "docs/speed.md"])
-def test_python_runs(path):
-    pytest.importorskip("timm")
+@pytest.mark.parametrize("path", ["README.md", "docs/integrations.md", "docs/mixers.md", "docs/speed.md"])
+def test_python_runs(path, monkeypatch):
+    for library in ("timm", "transformers", "segmentation_models_pytorch"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(ROOT)
     for block in blocks(path):
         exec(compile(block, path, "exec"), {})
 

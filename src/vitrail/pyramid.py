@@ -1,6 +1,6 @@
 """The pyramid: a stem, stages of blocks, a step down before each stage but the first. It names no paper.
 
-Tokens inside are channels-last, (B, H, W, C); at the door maps are channels-first.
+Tokens inside are channels-last, (B, H, W, C), of clips (B, T, H, W, C); at the door maps are channels-first.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Pyramid(nn.Module):
 
     Args:
         stem: (B, C_in, H, W) -> (B, H', W', dims[0]).
-        stride: H / H'.
+        stride: H / H'. Strides are those of H and W: no paper here makes a clip shorter after the stem.
         dims, depths: Channels and blocks of each stage.
         block: (stage, index, dim) -> Module on (B, H, W, dim).
         down: (stage, dim_in, dim_out) -> Module that halves the map, for the stages after the first.

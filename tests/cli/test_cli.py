@@ -47,6 +47,17 @@ def test_models_as_a_table_and_as_json(vitrail) -> None:
     assert rows[1]["parameters"] == 30226504
 
 
+def test_models_and_info_of_clips(vitrail) -> None:
+    table = vitrail("models", "video_iwin_t*")[1]
+    assert "video_iwin_tiny  30,232,648" in table
+    assert "a clip of 32 frames" in table
+    code, text, _ = vitrail("info", "video_swin_nano", "--size", "64x96", "--classes", "400", "frames=16")
+    assert code == 0
+    assert "multiply-adds for a clip of 16 frames" in text
+    assert "8x16x24" in text
+    assert "8x7x7" in text
+
+
 def test_info_as_text_and_as_json(vitrail) -> None:
     code, text, _ = vitrail("info", "iwin_nano", "--size", "32x48", "window=(4, 4, 2, 1)")
     assert code == 0

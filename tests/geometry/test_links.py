@@ -11,7 +11,7 @@ def block(grid: int, window: int, kernel: int, serial: bool) -> Links:
     """The links of one Iwin block on a square grid."""
     shape = (grid, grid)
     attend = window_links(Windows((window, window), interleaved=True), shape)
-    conv = near_links(shape, kernel // 2, kernel // 2)
+    conv = near_links(shape, kernel // 2, (kernel // 2,) * len(shape))
     own = self_links(shape)
     return (own | conv).then(own | attend) if serial else own | conv | attend
 

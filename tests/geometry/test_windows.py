@@ -26,6 +26,8 @@ LAYOUTS = [
     ((3, 4), Windows((7, 7), shift=(3, 3))),
     ((3, 5, 4), Windows((2, 3, 2), shift=(1, 0, 1))),
     ((3, 5, 4), Windows((2, 2, 2), interleaved=True, padding="masked")),
+    ((3, 5, 4), Windows((1, 2, 3), interleaved=True, by=("count", "size", "size"))),
+    ((5, 4), Windows((2, 3), shift=(0, 1), by=("count", "size"))),
 ]
 
 
@@ -97,7 +99,14 @@ def test_no_mask_where_everybody_meets():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"size": ()}, {"size": (0, 3)}, {"size": (3, 3), "shift": (1,)}, {"size": (3, 3), "shift": (3, 0)}],
+    [
+        {"size": ()},
+        {"size": (0, 3)},
+        {"size": (3, 3), "shift": (1,)},
+        {"size": (3, 3), "shift": (3, 0)},
+        {"size": (3, 3), "by": ("size",)},
+        {"size": (3, 3), "by": ("size", "counts")},
+    ],
 )
 def test_impossible_numbers_are_refused(arguments):
     with pytest.raises(ValueError, match="Windows"):

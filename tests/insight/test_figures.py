@@ -7,8 +7,14 @@ import pytest
 from vitrail.insight.figures import FIGURES, Figure
 
 # printed costs that stand on another way of counting: the down-sampler's depthwise convolution counted as a dense one;
-# B and L of ScalableViT without the products of attention
-OTHERWISE = {("Iwin VII", "down: DWConv"), ("ScalableViT 2", "B"), ("ScalableViT 2", "L")}
+# B and L of ScalableViT, and Iwin on clips, without the products of attention
+OTHERWISE = {
+    ("Iwin VII", "down: DWConv"),
+    ("ScalableViT 2", "B"),
+    ("ScalableViT 2", "L"),
+    ("Iwin V", "Iwin-T"),
+    ("Iwin V", "Iwin-S"),
+}
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f"{f.table}-{f.row}")

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from vitrail.layers.drop_path import DropPath, drop_path_rates
-from vitrail.layers.embed import PatchEmbed, PositionTable, resize_grid
+from vitrail.layers.embed import ClipEmbed, PatchEmbed, PositionTable, TimeTable, resize_grid
 from vitrail.layers.merge import AverageMerge, ConvMerge, DepthwiseMerge, PatchMerge
-from vitrail.layers.relative import relative_index, resize_table
+from vitrail.layers.relative import RelativeBias, relative_index, resize_table
 
 
 @pytest.mark.parametrize("merge", [ConvMerge, DepthwiseMerge, AverageMerge, PatchMerge])
@@ -60,6 +60,42 @@ def test_positions_are_added_where_they_stand_and_resized_elsewhere():
     assert table(torch.zeros(2, 4, 4, 2)).shape == (2, 4, 4, 2)
     ramp = torch.arange(4.0).reshape(1, 4, 1, 1)
     assert (resize_grid(ramp, (8, 1)).flatten().diff() > 0).all()
+
+
+def test_clips_are_cut_in_time_too_and_padded_at_the_end_of_each_axis():
+    stem = ClipEmbed(1, 2, (2, 4, 4))
+    stem.norm = torch.nn.Identity()
+    x = torch.randn(1, 1, 3, 5, 7)
+    padded = F.pad(x, (0, 1, 0, 3, 0, 1))
+    assert stem(x).shape == (1, 2, 2, 2, 2)
+    torch.testing.assert_close(stem(x), stem(padded))
+    patch = padded[0, 0, 2:4, :4, 4:]
+    torch.testing.assert_close(
+        stem(x)[0, 1, 0, 1], (stem.project.weight[:, 0] * patch).sum((1, 2, 3)) + stem.project.bias
+    )
+
+
+def test_moments_are_added_where_they_stand_and_between_them_elsewhere():
+    times = TimeTable(4, 2)
+    assert not times.table.any()
+    with torch.no_grad():
+        times.table += torch.tensor([0.0, 2.0, 4.0, 6.0])[:, None, None, None]
+    assert times(torch.zeros(1, 4, 3, 5, 2))[0, :, 1, 2, 0].tolist() == [0.0, 2.0, 4.0, 6.0]
+    assert times(torch.zeros(1, 2, 1, 1, 2))[0, :, 0, 0, 1].tolist() == [1.0, 5.0]
+    assert times(torch.zeros(1, 8, 1, 1, 2)).flatten()[::2].tolist() == [0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.0]
+
+
+@pytest.mark.parametrize("inside", [(2, 3, 3), (3, 2, 3), (1, 2, 2)])
+def test_a_clamped_window_takes_the_rows_of_its_offsets(inside):
+    """Held against the rule read off one pair at a time; the released corner agrees where time alone is clamped."""
+    size = (3, 3, 3)
+    right, corner = (RelativeBias(size, 1, inside, corner=corner).index for corner in (False, True))
+    places = [(t, h, w) for t in range(inside[0]) for h in range(inside[1]) for w in range(inside[2])]
+    for p, a in enumerate(places):
+        for q, b in enumerate(places):
+            t, h, w = (x - y + 2 for x, y in zip(a, b, strict=True))
+            assert right[p, q] == 25 * t + 5 * h + w
+    assert torch.equal(right, corner) == (inside[1:] == size[1:])
 
 
 def test_bias_tables_stretch_each_axis_of_their_own():

@@ -37,7 +37,7 @@ def mixer(windows: Windows, **switches) -> WindowAttention:
 @pytest.mark.parametrize(("shape", "windows"), LAYOUTS)
 def test_equals_dense_attention(shape, windows, padding):
     windows = Windows(**{**vars(windows), "padding": padding})
-    module = mixer(windows, bias=windows.by == "size")
+    module = mixer(windows, bias="count" not in windows.kinds)
     x = torch.randn(2, *shape, 8, dtype=torch.float64)
     torch.testing.assert_close(module(x), dense_attention(module, x), rtol=1e-10, atol=1e-10)
 

@@ -42,9 +42,9 @@ def test_wrong_names_and_values_get_one_line(arguments, message):
 
 
 def test_zero_classes_give_features():
-    for name in ("iwin_nano", "swin_nano", "scalablevit_nano"):
-        model = vitrail.create_model(name, num_classes=0, size=64).eval()
-        x = torch.randn(1, 3, 64, 64)
+    for name in ("iwin_nano", "swin_nano", "scalablevit_nano", "video_iwin_nano", "video_swin_nano"):
+        model = vitrail.create_model(name, num_classes=0, size=64, **({"frames": 4} if "video" in name else {})).eval()
+        x = torch.randn(1, 3, *model.input_size)
         assert torch.equal(model(x), model.embed(x))
         assert model(x).shape == (1, 128)
 
@@ -68,6 +68,21 @@ def test_descriptions_are_plain_values():
         "windows": [[7, 7]],
         "shifts": [[3, 3]],
     }
+
+
+def test_descriptions_of_clips():
+    row = vitrail.describe("video_iwin_nano", size=(96, 64), num_classes=10, frames=6)
+    assert json.loads(json.dumps(row)) == row
+    assert row["stages"][1] == {
+        "blocks": 2,
+        "map": [3, 12, 8],
+        "mixers": ["WindowAttention (interleaved)", "DepthwiseConv"],
+        "heads": 2,
+        "windows": [[3, 7, 7]],
+        "shifts": [],
+    }
+    twice = vitrail.describe("video_iwin_nano", size=(96, 64), num_classes=10, frames=12)
+    assert twice["multiply_adds"] > 2 * row["multiply_adds"]  # attention grows with the square of the frames
 
 
 def test_descriptions_say_what_interleaves_and_what_reach_chose():
@@ -101,5 +116,6 @@ def test_multiply_adds_equal_a_count_by_hand():
 
 def test_every_weights_row_stands_for_a_model():
     assert all(name.split(".")[0] in ROWS for name in WEIGHTS)
+    assert WEIGHTS["video_swin_base.k400_ssv2_224"].spec.window == (16, 7, 7)
     assert WEIGHTS["iwin_small.in1k_384"].spec.heads == (3, 4, 8, 16)
     assert WEIGHTS["iwin_small.in22k_224"].spec.heads == (3, 6, 12, 24)

@@ -188,7 +188,7 @@ def test_a_run_begins_from_the_weights_of_another(finished: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Model("swin_nano", (32, 32), dict(tiny.SPEC)), "IwinSpec weights, swin_nano is a SwinSpec"),
+        (Model("swin_nano", (32, 32), dict(tiny.SPEC)), "Iwin in .* swin_nano is Swin"),
         (Model("iwin_nano", (32, 32)), "trained with dim=8, iwin_nano has dim=16"),
     ],
 )

@@ -93,7 +93,7 @@ def test_another_librarys_model_goes_on_too(tmp_path: Path) -> None:
     assert all(torch.equal(a[key], b[key]) for key in a if "head" not in key)
     recipe = resolve(apply(finetune(), [f"weights={tmp_path / 'timm.safetensors'}"]))
     assert create_model(recipe.model.name, 2, recipe.model.size, **recipe.model.overrides).num_classes == 2
-    with pytest.raises(InputError, match="is not the weights of this timm"):
+    with pytest.raises(InputError, match="is not the weights of timm"):
         begin_from(create_model("timm/resnet18", 3, (32, 32)), str(tmp_path / "timm.safetensors"), NAMES)
 
 

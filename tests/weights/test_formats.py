@@ -23,8 +23,10 @@ def model_of(case: str) -> tuple[str, dict] | None:
     if case.startswith("scalable_vit"):
         name = "scalablevit_" + rest[1] + ("_plain" if rest[-1] == "0" else "")
         return name, {}
-    if "video" in case or kind not in ("iwin", "swin"):
+    if kind not in ("iwin", "swin"):
         return None
+    if rest[0] == "video":
+        return f"video_{kind}_{SIZES[rest[1]]}", {"num_classes": 0}
     if rest[0] == "mlp":
         size = "tiny" if rest[1] == "T" else "base"
         return "_".join(["swin_mlp", size, *(c.lower() for c in rest[2:])]), {"size": 256 if size == "tiny" else 224}
@@ -62,6 +64,8 @@ def test_there_are_lists():
         ("scalablevit_nano", {"head": "two_layer", "hidden": 8}),
         ("dense_swin_nano", {"position": "absolute"}),
         ("dense_scalablevit_nano", {}),
+        ("video_iwin_nano", {"frames": 8}),
+        ("video_swin_nano", {"window": (4, 5, 5)}),
     ],
 )
 def test_to_the_release_and_back(name, more):

@@ -201,3 +201,22 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
         save(path, swin_model(), classes=object())
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["torchvision/resnet18", "dense_torchvision/resnet18"])
+def test_another_librarys_own_file_loads(name):
+    """Parameters and buffers, all or nothing; a backbone leaves the head over."""
+    import torchvision
+
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet18(num_classes=5).eval()
+    model = vitrail.create_model(name, **({} if "dense" in name else {"num_classes": 5})).eval()
+    theirs.bn1.running_mean.fill_(0.5)
+    report = load_weights(model, theirs.state_dict())
+    assert not report.missing and len(report.unexpected) == (2 if "dense" in name else 0)
+    own = model.state_dict()
+    assert any(key.endswith("bn1.running_mean") and bool((value == 0.5).all()) for key, value in own.items())
+    short = theirs.state_dict()
+    del short["layer1.0.conv1.weight"]
+    with pytest.raises(InputError, match="1 missing"):
+        load_weights(model, short)

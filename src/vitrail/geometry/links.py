@@ -105,12 +105,17 @@ def window_links(windows: Windows, shape: tuple[int, ...]) -> Links:
     return Links((tuple(term),))
 
 
-def near_links(shape: tuple[int, ...], before: int, after: int) -> Links:
-    """Everybody from `before` positions earlier to `after` later on each axis: a convolution, a sliding window."""
+def near_links(shape: tuple[int, ...], before: int | tuple[int, ...], after: int | tuple[int, ...]) -> Links:
+    """Everybody from `before` positions earlier to `after` later: a convolution, a sliding window.
+
+    Args:
+        before, after: For all axes, or one for each.
+    """
     term = []
-    for length in shape:
+    befores, afters = ((n,) * len(shape) if isinstance(n, int) else n for n in (before, after))
+    for length, first, last in zip(shape, befores, afters, strict=True):
         offset = torch.arange(length)[None, :] - torch.arange(length)[:, None]
-        term.append((offset >= -before) & (offset <= after))
+        term.append((offset >= -first) & (offset <= last))
     return Links((tuple(term),))
 
 

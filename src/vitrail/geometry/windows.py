@@ -14,11 +14,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vitrail.tracing import some
 
 
 def cut(x: Tensor, size: tuple[int, ...], interleaved: bool = False) -> Tensor:
@@ -38,10 +41,11 @@ def join(x: Tensor, interleaved: bool = False) -> Tensor:
     outer, inner = (tokens, windows) if interleaved else (windows, tokens)
     shape = [x.shape[g] * x.shape[m] for g, m in zip(windows, tokens, strict=True)]
     order = [axis for pair in zip(outer, inner, strict=True) for axis in pair]
-    return x.permute(0, *order, -1).reshape(x.shape[0], *shape, x.shape[-1])
+    return _copied(x.permute(0, *order, -1)).view(x.shape[0], *shape, x.shape[-1])
 
 
 Mix = Callable[[Tensor, Tensor | None], Tensor | tuple[Tensor, ...]]
+By = Literal["size", "count"]
 
 
 class Axis(NamedTuple):
@@ -66,6 +70,7 @@ class Windows:
     Args:
         size: One number an axis. `by="size"`: tokens of a window, M (pictures). `by="count"`: windows, G, so that
             interleaved tokens keep a fixed stride whatever the length (sequences).
+        by: For all axes, or one for each: `size=(1, 7, 7), by=("count", "size", "size")` holds every frame of a clip.
         interleaved: Every G-th token shares a window, instead of neighbours.
         shift: Positions by which the windows are moved, one number an axis in [0, M); None is no shift.
         padding: A grid that is no multiple of its windows is padded at the end of each axis. "seen": padding takes
@@ -80,7 +85,7 @@ class Windows:
     interleaved: bool = False
     shift: tuple[int, ...] | None = None
     padding: Literal["seen", "masked"] = "seen"
-    by: Literal["size", "count"] = "size"
+    by: By | tuple[By, ...] = "size"
     wrap: bool = True
 
     def __post_init__(self) -> None:
@@ -88,24 +93,32 @@ class Windows:
             raise ValueError(f"Windows: size={self.size} needs at least one axis, and numbers of 1 or more.")
         if self.shift is not None and (len(self.shift) != len(self.size) or min(self.shift) < 0):
             raise ValueError(f"Windows: shift={self.shift} needs a number of 0 or more for each axis of {self.size}.")
-        if (
-            self.shift is not None
-            and self.by == "size"
-            and any(s >= m for s, m in zip(self.shift, self.size, strict=True))
+        if len(self.kinds) != len(self.size) or not set(self.kinds) <= {"size", "count"}:
+            raise ValueError(
+                f"Windows: by={self.by!r} is 'size' or 'count', or one of them for each axis of {self.size}."
+            )
+        if self.shift is not None and any(
+            kind == "size" and s >= m for s, m, kind in zip(self.shift, self.size, self.kinds, strict=True)
         ):
             raise ValueError(f"Windows: shift={self.shift} must be smaller than the window {self.size} on each axis.")
+
+    @property
+    def kinds(self) -> tuple[By, ...]:
+        """What `size` numbers on each axis."""
+        return (self.by,) * len(self.size) if isinstance(self.by, str) else self.by
 
     def axes(self, shape: tuple[int, ...]) -> list[Axis]:
         """The layout of each axis of a grid of `shape`, (*S)."""
         if len(shape) != len(self.size):
             raise ValueError(f"Windows of {len(self.size)} axes were given a grid of {len(shape)}: {tuple(shape)}.")
         axes = []
-        for length, number, shift in zip(shape, self.size, self.shift or (0,) * len(self.size), strict=True):
-            m = number if self.by == "size" else -(-length // number)
-            if shift and self.by == "count" and shift >= m:
+        shifts = self.shift or (0,) * len(self.size)
+        for length, number, shift, kind in zip(shape, self.size, shifts, self.kinds, strict=True):
+            m = number if kind == "size" else -(-length // number)
+            if shift and kind == "count" and shift >= m:
                 raise ValueError(f"Windows: shift={shift} must be smaller than the {m} tokens of a window.")
             front = m - shift if shift and not self.wrap else 0
-            g = -(-(length + front) // m) if self.by == "size" or front else number
+            g = -(-(length + front) // m) if kind == "size" or front else number
             axes.append(Axis(length, front, g * m - front - length, shift if self.wrap else 0, m, g))
         return axes
 
@@ -117,7 +130,7 @@ class Windows:
         return self._mask(self.axes(shape), device)
 
     def _mask(self, axes: list[Axis], device: torch.device | None) -> Tensor | None:
-        hidden = self.padding == "masked" and any(a.front or a.back for a in axes)
+        hidden = self.padding == "masked" and some(_amounts(axes))
         if not hidden and not any(a.roll for a in axes):
             return None
         label = torch.zeros((), dtype=torch.long, device=device)
@@ -128,8 +141,8 @@ class Windows:
             if self.padding == "masked":
                 here = torch.where((source < 0) | (source >= a.length), 2, here)
             label = 3 * label[..., None] + here
-        label = cut(label[None, ..., None], tuple(a.tokens for a in axes), self.interleaved)
-        label = label.flatten(len(axes) + 1).flatten(0, len(axes))  # (G, N)
+        label = _copied(cut(label[None, ..., None], tuple(a.tokens for a in axes), self.interleaved))
+        label = label.view(prod([a.windows for a in axes]), prod([a.tokens for a in axes]))  # (G, N)
         return label[:, :, None] == label[:, None, :]
 
     def apply(self, mix: Mix, x: Tensor) -> Any:
@@ -143,23 +156,24 @@ class Windows:
         axes = self.axes(x.shape[1:-1])
         n, batch = len(axes), x.shape[0]
         mask = self._mask(axes, x.device)
-        if any(a.front or a.back for a in axes):
+        if some(_amounts(axes)):
             x = F.pad(x, _edges(axes, 1))
         if any(a.roll for a in axes):
             x = torch.roll(x, tuple(-a.roll for a in axes), tuple(range(1, n + 1)))
-        x = cut(x, tuple(a.tokens for a in axes), self.interleaved)
-        mixed = mix(x.flatten(n + 1, -2).flatten(0, n), mask)
+        x = _copied(cut(x, tuple(a.tokens for a in axes), self.interleaved))
+        count, tokens = prod([a.windows for a in axes]), prod([a.tokens for a in axes])
+        mixed = mix(x.view(batch * count, tokens, x.shape[-1]), mask)
         if isinstance(mixed, tuple):
             return tuple(self._back(y, axes, batch) for y in mixed)
         return self._back(mixed, axes, batch)
 
     def _back(self, x: Tensor, axes: list[Axis], batch: int) -> Tensor:
         """(B·G, N, C) -> (B, *S, C)."""
-        x = x.reshape(batch, *(a.windows for a in axes), *(a.tokens for a in axes), x.shape[-1])
+        x = _copied(x).view(batch, *(a.windows for a in axes), *(a.tokens for a in axes), x.shape[-1])
         x = join(x, self.interleaved)
         if any(a.roll for a in axes):
             x = torch.roll(x, tuple(a.roll for a in axes), tuple(range(1, len(axes) + 1)))
-        if any(a.front or a.back for a in axes):
+        if some(_amounts(axes)):
             x = F.pad(x, _edges(axes, -1))
         return x
 
@@ -177,3 +191,12 @@ def membership(windows: Windows, shape: tuple[int, ...]) -> Tensor:
 def _edges(axes: list[Axis], sign: int) -> list[int]:
     """What `F.pad` wants for a channels-last grid: no channels, then the last axis first."""
     return [0, 0, *(sign * edge for a in reversed(axes) for edge in (a.front, a.back))]
+
+
+def _amounts(axes: list[Axis]) -> list[int]:
+    return [edge for a in axes for edge in (a.front, a.back)]
+
+
+def _copied(x: Tensor) -> Tensor:
+    """x in the order of its axes, without a look at how it lies: that would bind an exported graph to one answer."""
+    return x.clone(memory_format=torch.contiguous_format)

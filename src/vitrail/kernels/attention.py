@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vitrail.tracing import settled
+
 
 def plain_attention(
     q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Tensor | None = None, mask: Tensor | None = None
@@ -22,13 +24,13 @@ def plain_attention(
     Returns:
         (P, h, N, E).
     """
-    logits = (q * scale) @ k.transpose(-2, -1)
+    logits = settled(q * scale) @ settled(k.transpose(-2, -1))
     if bias is not None:
         logits = logits + bias
     if mask is not None:
         logits = logits.unflatten(0, (-1, mask.shape[0]))
         logits = logits.masked_fill(~mask[:, None], float("-inf")).flatten(0, 1)
-    return logits.softmax(-1) @ v
+    return logits.softmax(-1) @ settled(v)
 
 
 def fused_attention(

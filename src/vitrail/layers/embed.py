@@ -1,4 +1,4 @@
-"""From a picture to tokens, and where they stand."""
+"""From a picture or a clip to tokens, and where they stand."""
 
 from __future__ import annotations
 
@@ -29,6 +29,30 @@ class PatchEmbed(nn.Module):
             x = F.pad(x, (0, right, 0, bottom))
         x = self.norm(self.project(x).movedim(1, -1))
         return x if self.position is None else self.position(x)
+
+
+class ClipEmbed(nn.Module):
+    """Non-overlapping patches of several frames, one linear map each, a norm, and optionally a learned time.
+
+    Shapes: (B, C_in, T, H, W) -> (B, ceil(T/p_t), ceil(H/p), ceil(W/p), C); zeros are added at the end of each axis.
+    Source: Video Swin (arXiv 2106.13230) and the video part of Iwin's release, which adds the time.
+    """
+
+    def __init__(
+        self, in_channels: int, dim: int, patch: tuple[int, int, int] = (2, 4, 4), time: TimeTable | None = None
+    ):
+        super().__init__()
+        self.patch = patch
+        self.project = nn.Conv3d(in_channels, dim, patch, patch)
+        self.norm = nn.LayerNorm(dim)
+        self.time = time
+
+    def forward(self, x: Tensor) -> Tensor:
+        late, bottom, right = (-(-s // p) * p - s for s, p in zip(x.shape[-3:], self.patch, strict=True))
+        if some((late, bottom, right)):
+            x = F.pad(x, (0, right, 0, bottom, 0, late))
+        x = self.norm(self.project(x).movedim(1, -1))
+        return x if self.time is None else self.time(x)
 
 
 class ConvEmbed(nn.Module):
@@ -73,8 +97,31 @@ class PositionTable(nn.Module):
         return x + resize_grid(self.table, (x.shape[1], x.shape[2])).to(x.dtype)
 
 
+class TimeTable(nn.Module):
+    """A learned vector added at each moment, resized linearly when the clip has another length.
+
+    Shapes: (B, T', H, W, C) -> (B, T', H, W, C); the table is (1, T'0, 1, 1, C), zeros at first.
+    Source: the video part of Iwin's release, where T'0 is 32 / p_t and other lengths fail.
+    """
+
+    def __init__(self, length: int, dim: int):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, length, 1, 1, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + resize_time(self.table, x.shape[1]).to(x.dtype)
+
+
+def resize_time(table: Tensor, length: int) -> Tensor:
+    """(1, T'0, 1, 1, C) -> (1, T', 1, 1, C), linear with half-pixel centres; the table itself when T' is its own."""
+    if not some((length - table.shape[1],)):
+        return table
+    series = table[:, :, 0, 0].movedim(1, -1)
+    return F.interpolate(series, size=length, mode="linear", align_corners=False).movedim(-1, 1)[:, :, None, None]
+
+
 def resize_grid(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """(1, H0, W0, C) -> (1, H, W, C), bicubic with half-pixel centres; the table itself when the grid is its own."""
-    if table.shape[1:3] == torch.Size(grid):
+    if not some([new - old for new, old in zip(grid, table.shape[1:3], strict=True)]):
         return table
     return F.interpolate(table.movedim(-1, 1), size=grid, mode="bicubic", align_corners=False).movedim(1, -1)

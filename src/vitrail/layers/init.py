@@ -26,6 +26,14 @@ def init_conv_kaiming(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def init_clip_conv(module: nn.Module) -> None:
+    """3-D convolutions Kaiming-normal by fan-out with gain sqrt(2), biases 0. Source: Iwin's release for video."""
+    if isinstance(module, nn.Conv3d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def init_conv_fan_out(module: nn.Module) -> None:
     """2-D convolutions normal with deviation sqrt(2 / (k·k·C_out / groups)), biases 0. Source: ScalableViT."""
     if isinstance(module, nn.Conv2d):

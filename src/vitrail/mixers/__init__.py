@@ -1,5 +1,6 @@
 """Token mixers: modules that keep the shape, (B, *S, C) -> (B, *S, C), and state their links."""
 
+from vitrail.mixers.axes import OnAxes
 from vitrail.mixers.conv import DepthwiseConv
 from vitrail.mixers.sliding import SlidingAttention
 from vitrail.mixers.ssa import ScalableAttention
@@ -10,6 +11,7 @@ from vitrail.mixers.window_mlp import WindowMLP
 
 __all__ = [
     "DepthwiseConv",
+    "OnAxes",
     "OnGrid",
     "ScalableAttention",
     "SlidingAttention",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vitrail.geometry.links import Links, near_links
 from vitrail.layers.linear import Linear
 from vitrail.mixers.heads import head_width
+from vitrail.tracing import settled
 
 
 class SlidingAttention(nn.Module):
@@ -54,7 +55,7 @@ class SlidingAttention(nn.Module):
         x = F.pad(x, (0, 0, 0, 0, *edges))
         for axis, m in enumerate(self.size, start=1):
             x = x.unfold(axis, m, 1)
-        return x.flatten(-len(self.size)).transpose(-1, -2)
+        return settled(x).flatten(-len(self.size)).transpose(-1, -2)
 
     def links(self, size: tuple[int, ...]) -> Links:
         terms = [near_links((s,), m // 2, (m - 1) // 2).terms[0] for s, m in zip(size, self.size, strict=True)]

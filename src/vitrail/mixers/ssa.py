@@ -12,7 +12,7 @@ from vitrail.geometry.links import Links, all_links
 from vitrail.kernels.attention import fused_attention
 from vitrail.layers.linear import Linear, linear
 from vitrail.mixers.heads import head_width
-from vitrail.tracing import some
+from vitrail.tracing import settled, some
 
 
 class ScalableAttention(nn.Module):
@@ -64,7 +64,7 @@ class ScalableAttention(nn.Module):
         bottom, right = (-(-side // s) * s - side for side in x.shape[1:3])
         if some((bottom, right)):
             x = F.pad(x, (0, 0, 0, right, 0, bottom))
-        x = self.reduce(x.movedim(-1, 1)).movedim(1, -1).flatten(1, 2)
+        x = settled(self.reduce(x.movedim(-1, 1)).flatten(2).transpose(1, 2))
         x = linear(x, self.expand.weight.flatten(1), self.expand.bias)  # a 1x1 convolution, on channels-last tokens
         return F.gelu(self.norm(x))
 

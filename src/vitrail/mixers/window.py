@@ -20,7 +20,7 @@ from vitrail.layers.linear import Linear
 from vitrail.layers.relative import RelativeBias
 from vitrail.mixers.conv import DepthwiseConv
 from vitrail.mixers.heads import head_width
-from vitrail.tracing import statically_known_true
+from vitrail.tracing import settled, statically_known_true
 
 # projecting a row to 3C costs 6 C^2 flop, moving 2C more of it 16 C bytes; at 330 GFLOP/s and 20 GB/s, a CPU's, that is
 # as much at C = 44. An estimate, not a measurement of this choice.
@@ -32,7 +32,7 @@ class WindowAttention(nn.Module):
 
     Shapes: (B, *S, C) -> (B, *S, C), any S.
     Args:
-        bias: Add a learned bias by relative place inside the window.
+        bias: Add a learned bias by relative place inside the window; or a module that gives it, () -> (h, N, N).
         product: False leaves q k^T out, so that weights come from the bias alone ("rel. pos. w/o app.").
         qkv_bias: The projection to queries, keys and values has a bias. Seen padding then has it as key and value.
         local: A depthwise convolution of the values added to what attention gives, before the output projection:
@@ -51,7 +51,7 @@ class WindowAttention(nn.Module):
         dim: int,
         heads: int,
         windows: Windows,
-        bias: bool = False,
+        bias: bool | nn.Module = False,
         product: bool = True,
         qkv_bias: bool = True,
         local: Literal["map", "window"] | None = None,
@@ -60,14 +60,14 @@ class WindowAttention(nn.Module):
         super().__init__()
         if not product and not bias:
             raise ValueError("product=False needs bias=True: without both, all weights would be equal.")
-        if bias and windows.by == "count":
+        if bias and "count" in windows.kinds:
             raise ValueError("bias=True needs windows by size: by count, a window grows with the grid.")
         self.heads = heads
         self.scale = head_width(dim, heads) ** -0.5
         self.windows = windows
         self.product = product
         self.qkv = Linear(dim, 3 * dim if product else dim, bias=qkv_bias)
-        self.bias = RelativeBias(windows.size, heads) if bias else None
+        self.bias = bias if isinstance(bias, nn.Module) else RelativeBias(windows.size, heads) if bias else None
         axes = len(windows.size)
         self.lim = DepthwiseConv(dim, local_kernel, axes) if local == "map" else None
         self.lem = DepthwiseConv(dim, local_kernel, axes) if local == "window" else None
@@ -123,12 +123,12 @@ class WindowAttention(nn.Module):
             q, k, v = split.unbind()  # (P, h, N, D) each
             y = fused_attention(q, k, v, self.scale, bias, mask)
         else:
-            v = qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            v = settled(qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2))
             y = _bias_attention(v, bias, mask)
-        y, values = y.transpose(1, 2).flatten(2), qkv[..., -channels:]
+        y = y.transpose(1, 2).flatten(2)
         if self.lem is not None:
-            y = y + self._inside(values)
-        return y if self.lim is None else (y, values)
+            y = y + self._inside(qkv[..., -channels:])
+        return y if self.lim is None else (y, qkv[..., -channels:])
 
     def _inside(self, v: Tensor) -> Tensor:
         """LEM: (P, N, C) values convolved inside each window, zeros at its borders."""
@@ -136,7 +136,7 @@ class WindowAttention(nn.Module):
         return self.lem(v.unflatten(1, self._sides(v.shape[1]))).flatten(1, -2)
 
     def _sides(self, tokens: int) -> tuple[int, ...]:
-        if self.windows.by == "size":
+        if "count" not in self.windows.kinds:
             return self.windows.size
         if len(self.windows.size) > 1:
             raise ValueError("local='window' over several axes needs windows by size.")
@@ -154,4 +154,5 @@ def _bias_attention(v: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tens
     if mask is not None:
         weights = weights.masked_fill(~mask[:, None], float("-inf"))
     weights = weights.softmax(-1).to(v.dtype)
-    return torch.matmul(weights, v.unflatten(0, (-1, weights.shape[0]))).flatten(0, 1)
+    v = v.unflatten(0, (-1, weights.shape[0]))
+    return torch.matmul(settled(weights.expand(*v.shape[:2], -1, -1, -1)), v).flatten(0, 1)

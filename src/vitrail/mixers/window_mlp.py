@@ -15,6 +15,7 @@ from vitrail.geometry.links import Links, window_links
 from vitrail.geometry.windows import Windows
 from vitrail.kernels import moves
 from vitrail.mixers.heads import head_width
+from vitrail.tracing import settled
 
 
 class WindowMLP(nn.Module):
@@ -29,7 +30,7 @@ class WindowMLP(nn.Module):
     def __init__(self, dim: int, heads: int, windows: Windows):
         super().__init__()
         head_width(dim, heads)
-        if windows.padding != "seen" or windows.by != "size" or (windows.shift and windows.wrap):
+        if windows.padding != "seen" or "count" in windows.kinds or (windows.shift and windows.wrap):
             raise ValueError("WindowMLP takes windows by size, with seen padding, and a shift with wrap=False.")
         self.heads = heads
         self.windows = windows
@@ -43,8 +44,9 @@ class WindowMLP(nn.Module):
 
     def mix(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(P, N, C) -> (P, N, C)."""
-        x_PhND = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return (self.weight @ x_PhND + self.bias[..., None]).transpose(1, 2).flatten(2)
+        x_PhND = settled(x.unflatten(-1, (self.heads, -1)).transpose(1, 2))
+        weight = settled(self.weight.expand(x.shape[0], -1, -1, -1))
+        return (weight @ x_PhND + self.bias[..., None]).transpose(1, 2).flatten(2)
 
     def links(self, size: tuple[int, ...]) -> Links:
         return window_links(self.windows, size)

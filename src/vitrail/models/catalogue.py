@@ -14,12 +14,16 @@ from vitrail import count
 from vitrail.errors import InputError, nearest
 from vitrail.geometry.links import Linked
 from vitrail.geometry.windows import Windows
-from vitrail.models import iwin, others, scalablevit, swin
+from vitrail.models import detectors, iwin, iwin_video, others, others_dense, scalablevit, segmenters, swin, swin_video
 from vitrail.models.assemble import Network
-from vitrail.models.spec import Trained, override, stage_grids, to_dict
+from vitrail.models.assembled import Assembled, assemble
+from vitrail.models.spec import Trained, override, to_dict
 from vitrail.pyramid import Stage
 
 FAMILIES = (iwin, swin, scalablevit)
+VIDEO = (iwin_video, swin_video)
+KINDS = detectors.KINDS | segmenters.KINDS  # of networks named kind_backbone, such as mask_rcnn_iwin_tiny
+DENSE = "dense_"
 SMALLEST, LARGEST = 4, 16384  # sides of a picture, in pixels
 
 
@@ -41,55 +45,72 @@ def _rows() -> dict[str, Row]:
     for family in FAMILIES:
         for name, spec in family.VARIANTS.items():
             rows[name] = Row(spec, family.classifier, True)
-            rows[f"dense_{name}"] = Row(family.dense(spec), family.backbone, False)
+            rows[f"{DENSE}{name}"] = Row(family.dense(spec), family.backbone, False)
+    for video in VIDEO:
+        rows |= {name: Row(spec, video.classifier, True) for name, spec in video.VARIANTS.items()}
     return rows
 
 
 ROWS = _rows()
 
-WEIGHTS: dict[str, Trained] = {name: row for family in FAMILIES for name, row in family.WEIGHTS.items()}
+WEIGHTS: dict[str, Trained] = {name: row for family in (*FAMILIES, *VIDEO) for name, row in family.WEIGHTS.items()}
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """The names that match a shell pattern, such as "iwin_*", in the order of the catalogue.
 
-    `NAME` is a classifier, `dense_NAME` its backbone for dense tasks with the output norms of the release.
+    `NAME` is a classifier, `dense_NAME` its backbone for dense tasks with the output norms of the release, `video_NAME`
+    a classifier of clips; `KIND_NAME` is a detector or a segmenter on that backbone, for each of `KINDS`.
     """
-    return [name for name in ROWS if fnmatch.fnmatchcase(name, pattern)]
+    below = [name.removeprefix(DENSE) for name in ROWS if name.startswith(DENSE)]
+    names = [*ROWS, *(f"{kind}_{name}" for kind in KINDS for name in below)]
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def create_model(
-    name: str, num_classes: int = 1000, size: int | tuple[int, int] = (224, 224), **overrides: Any
+    name: str, num_classes: int | None = None, size: int | tuple[int, int] = (224, 224), **overrides: Any
 ) -> Network:
     """Build a model by name.
 
     Args:
         name: One of `list_models()`; or `timm/NAME` or `torchvision/NAME`, those libraries' own classifiers, whose
-            overrides are their constructors' arguments.
-        num_classes: Of the head; 0 gives pooled features. Backbones for dense tasks (`dense_...`) have none.
+            overrides are their constructors' arguments; or `dense_timm/NAME`, `dense_torchvision/NAME`, their
+            networks as backbones; or a detector or segmenter on any dense backbone, `mask_rcnn_iwin_tiny`,
+            `upernet_timm/resnet18`.
+        num_classes: Of the head; 0 gives pooled features. Backbones for dense tasks (`dense_...`) have none. By
+            default those of the papers' data: 1000, of detectors 80, of segmenters 150.
         size: (H, W) in pixels (or one side) for which windows, shifts and the presence of convolutions are resolved,
             once, by the release's rule. The model then takes any size by padding and never changes them.
-        overrides: Fields of the model's spec, such as `window=8`, `drop_path=0.2`, `in_channels=1`.
-            `window="reach"` takes the smallest windows that make two blocks of a stage global at this size, and
-            prints on standard error what they cost.
+        overrides: Fields of the model's spec, such as `window=8`, `drop_path=0.2`, `in_channels=1`, `frames=16` (of
+            the clips that a video model is built for; it too takes any). Detectors and segmenters take their own and
+            their backbone's. `window="reach"` takes the smallest windows that make two blocks of a stage global at
+            this size, and prints on standard error what they cost.
     Returns:
-        (B, C_in, H, W) -> logits (B, num_classes), with `.features(x)`, `.channels`, `.strides`.
+        (B, C_in, H, W), of clips (B, C_in, T, H, W), -> logits (B, num_classes), with `.features(x)`, `.channels`,
+        `.strides`. Detectors and segmenters have `loss` and `predict`.
     Raises:
         InputError: for an unknown name, field, value or size; one line that says what to do.
     """
     model = build(name, num_classes, size, **overrides)
     if overrides.get("window") == "reach" and next(model.parameters()).device.type != "meta":
-        print(_reach_line(model, _cost(model)), file=sys.stderr)
+        print(_reach_line(_body(model), _cost(_body(model))), file=sys.stderr)
     return model
 
 
-def build(name: str, num_classes: int, size: int | tuple[int, int], **overrides: Any) -> Network:
+def build(name: str, num_classes: int | None, size: int | tuple[int, int], **overrides: Any) -> Network:
     """`create_model` without a word."""
     grid = _size(size)
+    kind = kind_of(name)
+    if num_classes is None:
+        num_classes = KINDS[kind].classes if kind else 1000
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
         raise InputError(f"num_classes={num_classes!r}: a whole number is wanted, 0 for features.")
     if isinstance(name, str) and name.startswith(others.PREFIXES):
         return others.build(name, num_classes, grid, overrides)
+    if isinstance(name, str) and name.startswith(others_dense.PREFIXES):
+        return others_dense.build(name, grid, overrides)
+    if kind:
+        return _assembled(name, kind, num_classes, grid, overrides)
     row = _row(name)
     spec = override(row.spec, **overrides)
     try:
@@ -100,14 +121,34 @@ def build(name: str, num_classes: int, size: int | tuple[int, int], **overrides:
     return model
 
 
+def kind_of(name: str) -> str | None:
+    """The kind of detector or segmenter that a name begins with, None for other names."""
+    return next((kind for kind in KINDS if str(name).startswith(f"{kind}_")), None)
+
+
+def _assembled(name: str, kind: str, num_classes: int, size: tuple[int, int], overrides: dict[str, Any]) -> Network:
+    inner = name.removeprefix(f"{kind}_")
+    if not inner.startswith(others.PREFIXES) and f"{DENSE}{inner}" not in ROWS:
+        names = list_models(f"{kind}_*")
+        raise InputError(f"No model is called {name!r}.{nearest(name, names)} `vitrail models '{kind}_*'` lists them.")
+    if not num_classes:
+        raise InputError(f"{name}: num_classes=0 leaves nothing to find; {DENSE}{inner} is the backbone alone.")
+    base = ROWS[f"{DENSE}{inner}"].spec if f"{DENSE}{inner}" in ROWS else None
+    model = assemble(
+        KINDS[kind], base, num_classes, overrides, lambda **below: build(f"{DENSE}{inner}", 0, size, **below)
+    )
+    model.name, model.size, model.num_classes = name, size, num_classes
+    return model
+
+
 def describe(
-    name: str, num_classes: int = 1000, size: int | tuple[int, int] = (224, 224), **overrides: Any
+    name: str, num_classes: int | None = None, size: int | tuple[int, int] = (224, 224), **overrides: Any
 ) -> dict[str, Any]:
     """What a model is and costs, as plain values for JSON; built on the meta device, so nothing is computed.
 
-    Keys: name, size, num_classes, parameters, multiply_adds (of one picture of `size`), channels, strides, spec, and
-    for each stage its blocks, map, mixers, heads, and windows and shifts where it has them; with `window="reach"` also
-    "reach", the line that says what it chose and costs.
+    Keys: name, size, num_classes, parameters, multiply_adds (of one picture or clip of `size`), channels, strides,
+    spec, and for each stage its blocks, map, mixers, heads, and windows and shifts where it has them; with
+    `window="reach"` also "reach", the line that says what it chose and costs.
     """
     with torch.device("meta"):
         model = build(name, num_classes, size, **overrides)
@@ -123,23 +164,28 @@ def describe(
         "stages": [],
         "spec": to_dict(model.spec),
     }
-    if isinstance(model, others.Other):
+    body = _body(model)
+    if isinstance(body, others.Other):
         return document
-    grids = stage_grids(model.size, len(model.channels))
     document["stages"] = [
-        _stage(stage, grid, model.spec.heads[number])
-        for number, (stage, grid) in enumerate(zip(model.trunk.stages, grids, strict=True))
+        _stage(stage, grid, body.spec.heads[number])
+        for number, (stage, grid) in enumerate(zip(body.trunk.stages, body.grids(), strict=True))
     ]
-    if model.spec.window == "reach":
-        document["reach"] = _reach_line(model, cost)
+    if body.spec.window == "reach":
+        document["reach"] = _reach_line(body, _cost(body))
     return document
+
+
+def _body(model: Network) -> Network:
+    """The backbone of a detector or a segmenter; another model itself."""
+    return model.backbone if isinstance(model, Assembled) else model
 
 
 def windows_of(trained: Trained | Network) -> list[tuple[int, ...]]:
     """The windows of each block that has them, as its family resolves them for its size."""
     if isinstance(trained, Network):
         return [windows.size for windows in _windows(trained)]
-    family = next(f for f in FAMILIES if isinstance(trained.spec, type(next(iter(f.VARIANTS.values())))))
+    family = next(f for f in (*FAMILIES, *VIDEO) if isinstance(trained.spec, type(next(iter(f.VARIANTS.values())))))
     with torch.device("meta"):
         return windows_of(family.classifier(trained.spec, trained.size, 0))
 
@@ -168,20 +214,25 @@ def _size(size: int | tuple[int, int]) -> tuple[int, int]:
     return grid
 
 
-def _stage(stage: nn.Module, grid: tuple[int, int], heads: int) -> dict[str, Any]:
+def _stage(stage: nn.Module, grid: tuple[int, ...], heads: int) -> dict[str, Any]:
     """A stage as plain values: each list without repeats, in the order of its blocks."""
     assert isinstance(stage, Stage)
     mixers = [_label(module) for module in stage.blocks.modules() if isinstance(module, Linked)]
     windows = _windows(stage)
-    plain = {"Block", "Residual", "Sum"}
+    plain = {"Block", "Residual", "Sum", "OnAxes"}
     return {
         "blocks": len(stage.blocks),
         "map": list(grid),
         "mixers": [mixer for mixer in dict.fromkeys(mixers) if mixer not in plain and not mixer.startswith("_")],
         "heads": heads,
-        "windows": [list(size) for size in dict.fromkeys(w.size for w in windows)],
+        "windows": [list(size) for size in dict.fromkeys(_tokens(w, grid) for w in windows)],
         "shifts": [list(shift) for shift in dict.fromkeys(w.shift for w in windows if w.shift)],
     }
+
+
+def _tokens(windows: Windows, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """The sides of windows on a grid: their sizes, or what a fixed number of them comes to."""
+    return tuple(axis.tokens for axis in windows.axes(grid))
 
 
 def _label(mixer: nn.Module) -> str:
@@ -192,8 +243,11 @@ def _label(mixer: nn.Module) -> str:
 
 
 def _cost(model: Network) -> int:
-    """Multiply-adds of one picture of the size that the model was built for."""
-    return count.multiply_adds(model, (1, getattr(model.spec, "in_channels", 3), *model.size))
+    """Multiply-adds of one picture or clip of the size that the model was built for.
+
+    A detector's are those with 1000 regions and 100 masks.
+    """
+    return count.multiply_adds(model, (1, getattr(_body(model).spec, "in_channels", 3), *model.input_size))
 
 
 def _reach_line(model: Network, cost: int) -> str:

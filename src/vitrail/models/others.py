@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -32,13 +32,15 @@ class Other(Network):
 
     Attributes:
         head: The path of its last map within it, which begins anew where the classes change.
+        heads: Of all of them, where it has several, such as a distilled one.
         spec: Arguments of the other library's constructor, as it documents them, such as `drop_path_rate`.
     """
 
-    def __init__(self, model: nn.Module, head: str) -> None:
+    def __init__(self, model: nn.Module, heads: Sequence[str]) -> None:
         nn.Module.__init__(self)
         self.model: Any = model
-        self.head = f"model.{head}"
+        self.heads = tuple(f"model.{head}" for head in heads)
+        self.head = self.heads[0]
         info = getattr(model, "feature_info", None)
         rows = info if isinstance(info, list) else []
         self.channels = tuple(row["num_chs"] for row in rows)
@@ -76,7 +78,7 @@ class Other(Network):
         use = f"training on {batch} at a time" if training else "use"
         said = f"{self.name} at {self.size[0]}x{self.size[1]}, in {use}:"
         try:
-            twin = _without_numbers(self).train(training)
+            twin = without_numbers(self).train(training)
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 came = twin(torch.zeros(batch, self.spec.get("in_chans", 3), *self.size, device="meta"))
         except Exception as error:  # another library's code may raise anything
@@ -90,7 +92,7 @@ class Other(Network):
             raise InputError(f"{said} it gives {shape}, wanted one tensor {(batch, self.num_classes)}.")
 
 
-def _without_numbers(model: nn.Module) -> nn.Module:
+def without_numbers(model: nn.Module) -> nn.Module:
     """A copy on the meta device, whatever the model keeps of what it computes; no memory is taken."""
     memo: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
@@ -105,6 +107,20 @@ def build(name: str, num_classes: int, size: tuple[int, int], options: dict[str,
     Raises: InputError for a library that is missing, a name or an option that it does not know, or a size that the
         model cannot take.
     """
+    other = Other(*make(name, num_classes, size, options))
+    other.name, other.spec, other.size, other.num_classes = name, dict(options), size, num_classes
+    other.try_out()
+    return other
+
+
+def make(
+    name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any], wished: dict[str, Any] | None = None
+) -> tuple[nn.Module, Sequence[str]]:
+    """The library's own classifier, and the paths of its last maps.
+
+    Args:
+        wished: Options for where the network has them, such as positions for any size.
+    """
     library, _, inner = name.partition("/")
     taken = sorted(KEPT & options.keys())
     if taken:
@@ -113,16 +129,15 @@ def build(name: str, num_classes: int, size: tuple[int, int], options: dict[str,
     if inner not in names:
         raise InputError(f"{library} has no model {inner!r}.{nearest(inner, names)}")
     try:
-        model, head = maker(inner, num_classes, size, options)
+        return maker(inner, num_classes, size, options, wished or {})
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(f"{name}: {' '.join(str(error).split()) or type(error).__name__}") from None
-    other = Other(model, head)
-    other.name, other.spec, other.size, other.num_classes = name, dict(options), size, num_classes
-    other.try_out()
-    return other
 
 
-Maker = Callable[[str, int, tuple[int, int], dict[str, Any]], tuple[nn.Module, str]]
+Maker = Callable[
+    [str, int, tuple[int, int], dict[str, Any], dict[str, Any]],
+    tuple[nn.Module, Sequence[str]],
+]
 
 
 def _timm() -> tuple[Maker, list[str]]:
@@ -131,30 +146,36 @@ def _timm() -> tuple[Maker, list[str]]:
     except ImportError as error:
         raise InputError("timm/NAME needs timm, which is missing: pip install 'vitrail[timm]'") from error
 
-    def make(name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any]) -> tuple[nn.Module, str]:
-        sized: dict[str, Any] = {"img_size": size} if _is_sized(timm.model_entrypoint(name)) else {}
-        model: Any = timm.create_model(name, num_classes=num_classes, **sized, **options)
-        head = model.pretrained_cfg.get("classifier", "head")
-        return model, head if isinstance(head, str) else head[0]
+    def make(
+        name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any], wished: dict[str, Any]
+    ) -> tuple[nn.Module, Sequence[str]]:
+        takes = _takes(timm.model_entrypoint(name))
+        sized = {option: value for option, value in {"img_size": size, **wished}.items() if option in takes}
+        model: Any = timm.create_model(name, num_classes=num_classes, **{**sized, **options})
+        heads = model.pretrained_cfg.get("classifier", "head")
+        return model, (heads,) if isinstance(heads, str) else tuple(heads)
 
     return make, timm.list_models()
 
 
-def _is_sized(entry: Callable) -> bool:
-    """Whether a timm model is built for one size: its module's classes say so."""
+def _takes(entry: Callable) -> set[str]:
+    """Names of the constructors' arguments in a timm model's own file, those of the classes below them too."""
     module = sys.modules[entry.__module__]
     makers = [
         thing for thing in vars(module).values() if inspect.isclass(thing) and thing.__module__ == entry.__module__
     ]
-    return any("img_size" in inspect.signature(maker.__init__).parameters for maker in makers)
+    lines = [below for maker in makers for below in maker.__mro__ if issubclass(below, nn.Module)]
+    return {name for line in lines for name in inspect.signature(line.__init__).parameters}
 
 
 def _torchvision() -> tuple[Maker, list[str]]:
     import torchvision
 
-    def make(name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any]) -> tuple[nn.Module, str]:
+    def make(
+        name: str, num_classes: int, size: tuple[int, int], options: dict[str, Any], wished: dict[str, Any]
+    ) -> tuple[nn.Module, Sequence[str]]:
         model = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
         heads = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
-        return model, heads[-1]
+        return model, heads[-1:]
 
     return make, torchvision.models.list_models(module=torchvision.models)

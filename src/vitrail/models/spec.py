@@ -14,6 +14,7 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Stage = Annotated[int, Field(ge=0, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Grid = tuple[int, int]
+Clip = tuple[int, int, int]  # (T, H, W)
 # one side for all stages; one side, or one for each axis, for each stage; "reach" is resolved by models/reach.py
 Window = int | tuple[int | Grid, ...]
 
@@ -79,6 +80,12 @@ def stage_grids(size: Grid, stages: int, patch: int = 4) -> tuple[Grid, ...]:
     while len(grids) < stages:
         grids.append((-(-grids[-1][0] // 2), -(-grids[-1][1] // 2)))
     return tuple(grids)
+
+
+def clip_grids(frames: int, size: Grid, stages: int, patch_time: int) -> tuple[Clip, ...]:
+    """The token grid of each stage for a clip, (T', H', W'): time is cut once, into ceil(frames / patch_time)."""
+    moments = -(-frames // patch_time)
+    return tuple((moments, *grid) for grid in stage_grids(size, stages))
 
 
 def stage_windows(window: Window, stages: int) -> tuple[Grid, ...]:

@@ -6,17 +6,21 @@ Source: arXiv 2103.14030 and its releases (classification, detection, segmentati
 * Dense models pad a ragged map with zeros that even blocks attend to (`padding="seen"`).
 * Masked logits are -100 in the release and excluded here: the same to far below any tolerance.
 * "Swin-Mixer-B/D24" of table 10 has 32 channels a head in its released config; it is `swin_mlp_base` here.
+* timm and torchvision have rules of their own for maps that windows do not divide (`rule`); at 224 all are one.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
+import torch
+import torch.nn.functional as F
 from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
-from torch import nn
+from torch import Tensor, nn
 
+from vitrail.geometry.links import Links, window_links
 from vitrail.geometry.windows import Windows
 from vitrail.layers.drop_path import drop_path_rates
 from vitrail.layers.embed import PatchEmbed, PositionTable
@@ -40,6 +44,7 @@ from vitrail.models.spec import (
     stage_windows,
 )
 from vitrail.pyramid import Block, Pyramid, Residual
+from vitrail.tracing import some
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -59,6 +64,10 @@ class SwinSpec:
         position: Table 4's "relative", "absolute", "both", "bias_only" ("rel. pos. w/o app.": weights from the bias
             alone) and "none".
         padding: Whether padding of a ragged map is "seen" as a key, as in the release for dense tasks, or "masked".
+        rule: Whose treatment of other sizes. "release": that of `clamp`; pictures are padded to whole patches.
+            "timm": each axis clamps by itself and does not shift where one window covers it; a ragged map is shifted
+            before it is padded. "torchvision": nothing clamps, and an axis that one window covers does not shift.
+            Both leave out the pixels beyond the last whole patch, and do not look at `clamp`.
         checkpoint: Stages whose blocks are recomputed in the backward pass.
     """
 
@@ -75,6 +84,7 @@ class SwinSpec:
     drop_path: Share = 0.0
     in_channels: Count = 3
     padding: Literal["seen", "masked"] = "seen"
+    rule: Literal["release", "timm", "torchvision"] = "release"
     checkpoint: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,6 +93,10 @@ class SwinSpec:
             raise ValueError("mixer='sliding' takes window sizes, and positions other than 'bias_only'")
         if self.mixer == "mlp" and (self.padding == "masked" or self.position not in ("absolute", "none")):
             raise ValueError("mixer='mlp' takes seen padding and position 'none' or 'absolute'")
+        if self.rule != "release" and (self.mixer, self.shift, self.padding) != ("attention", "cyclic", "seen"):
+            raise ValueError(f"rule={self.rule!r} takes mixer='attention', shift='cyclic' and padding='seen'")
+        if self.rule != "release" and self.window == "reach":
+            raise ValueError(f"rule={self.rule!r} takes window sizes, not 'reach'")
 
 
 def _mlp(**fields) -> SwinSpec:
@@ -150,45 +164,47 @@ def backbone(spec: SwinSpec, size: Grid = (224, 224)) -> Backbone:
 
 def pyramid(spec: SwinSpec, size: Grid) -> Pyramid:
     """The trunk, with windows and shifts resolved for pictures of `size`, (H, W)."""
-    grids = stage_grids(size, len(spec.depths))
+    grids = token_grids(spec, size)
     resolved = resolve_windows(spec, size)
     drops = drop_path_rates(spec.drop_path, spec.depths)
 
     def block(stage: int, index: int, dim: int) -> Block:
         window, may_shift = resolved[stage]
-        return swin_block(spec, stage, dim, window, may_shift and index % 2 == 1, drops[stage][index])
+        shift = half_window(spec, grids[stage], window) if may_shift and index % 2 == 1 else (0, 0)
+        return swin_block(spec, stage, dim, window, shift, drops[stage][index])
 
     def down(stage: int, dim_in: int, dim_out: int) -> nn.Module:
         return PatchMerge(dim_in, dim_out)
 
     position = PositionTable(grids[0], spec.dim) if spec.position in ("absolute", "both") else None
-    stem = PatchEmbed(spec.in_channels, spec.dim, position=position)
+    embed = PatchEmbed if spec.rule == "release" else WholePatchEmbed
+    stem = embed(spec.in_channels, spec.dim, position=position)
     dims = tuple(spec.dim * 2**stage for stage in range(len(spec.depths)))
     trunk = Pyramid(stem, stem.patch, dims, spec.depths, block, down)
     trunk.checkpoint_stages(spec.checkpoint)
     return trunk
 
 
-def swin_block(spec: SwinSpec, stage: int, dim: int, window: Grid, shifted: bool, drop: float) -> Block:
+def swin_block(spec: SwinSpec, stage: int, dim: int, window: Grid, shift: Grid, drop: float) -> Block:
     """One block: a mixer, then an MLP, each with its norm before it."""
     return Block(
-        mix=Residual(nn.LayerNorm(dim), swin_mixer(spec, stage, dim, window, shifted), drop),
+        mix=Residual(nn.LayerNorm(dim), swin_mixer(spec, stage, dim, window, shift), drop),
         mlp=Residual(nn.LayerNorm(dim), MLP(dim, int(dim * spec.mlp_ratio)), drop),
     )
 
 
-def swin_mixer(spec: SwinSpec, stage: int, dim: int, window: Grid, shifted: bool) -> nn.Module:
-    """The token mixer of one block; an odd one with `shifted` moves its windows by half a side."""
+def swin_mixer(spec: SwinSpec, stage: int, dim: int, window: Grid, moved: Grid = (0, 0)) -> nn.Module:
+    """The token mixer of one block, with its windows `moved`, unless the spec has no shift."""
     heads = spec.heads[stage]
     bias = spec.position in ("relative", "both", "bias_only")
     if spec.mixer == "sliding":
         return SlidingAttention(dim, heads, window, bias=bias, qkv_bias=spec.qkv_bias)
-    half = (window[0] // 2, window[1] // 2)
-    shift = half if shifted and spec.shift != "none" and any(half) else None
+    shift = moved if spec.shift != "none" and any(moved) else None
     if spec.mixer == "mlp":
         return WindowMLP(dim, heads, Windows(window, shift=shift, wrap=False))
     by_padding = shift is not None and spec.shift == "padding"
-    return WindowAttention(
+    attention = ShiftThenPad if spec.rule == "timm" and shift else WindowAttention
+    return attention(
         dim,
         heads,
         Windows(window, shift=shift, padding="masked" if by_padding else spec.padding, wrap=not by_padding),
@@ -199,24 +215,91 @@ def swin_mixer(spec: SwinSpec, stage: int, dim: int, window: Grid, shifted: bool
 
 
 def resolve_windows(spec: SwinSpec, size: Grid) -> tuple[tuple[Grid, bool], ...]:
-    """(M_h, M_w) of each stage for pictures of `size`, and whether odd blocks shift, by the release's rule."""
-    grids = stage_grids(size, len(spec.depths))
+    """(M_h, M_w) of each stage for pictures of `size`, and whether odd blocks shift, by the spec's rule."""
+    grids = token_grids(spec, size)
     if spec.window == "reach":
 
         def pair(stage: int, window: Grid) -> tuple[Block, Block]:
             dim = 8 * spec.heads[stage]
-            shifts = window != grids[stage]
+            half = half_window(spec, grids[stage], window) if window != grids[stage] else (0, 0)
             return (
-                swin_block(spec, stage, dim, window, False, 0.0),
-                swin_block(spec, stage, dim, window, shifts, 0.0),
+                swin_block(spec, stage, dim, window, (0, 0), 0.0),
+                swin_block(spec, stage, dim, window, half, 0.0),
             )
 
         chosen = smallest_windows(grids, pair)
         return tuple((window, window != grid) for grid, window in zip(grids, chosen, strict=True))
     windows = stage_windows(window_for(size) if spec.window is None else spec.window, len(grids))
-    if spec.clamp == "never" or spec.mixer == "sliding":
+    if spec.rule == "timm":
+        windows = tuple(
+            (min(grid[0], window[0]), min(grid[1], window[1])) for grid, window in zip(grids, windows, strict=True)
+        )
+    if spec.clamp == "never" or spec.mixer == "sliding" or spec.rule != "release":
         return tuple((window, True) for window in windows)
     return tuple(
         (clamp_smaller(grid, window), grid[0] > window[0] and grid[1] > window[1])
         for grid, window in zip(grids, windows, strict=True)
     )
+
+
+def half_window(spec: SwinSpec, grid: Grid, window: Grid) -> Grid:
+    """How far odd blocks move their windows: M // 2; 0 on an axis that one window covers, by a library's rule."""
+    half = (window[0] // 2, window[1] // 2)
+    if spec.rule == "release":
+        return half
+    return (half[0] if grid[0] > window[0] else 0, half[1] if grid[1] > window[1] else 0)
+
+
+def token_grids(spec: SwinSpec, size: Grid) -> tuple[Grid, ...]:
+    """(H, W) of each stage in tokens for pictures of `size`: of whole patches alone by a library's rule."""
+    whole = size if spec.rule == "release" else (max(size[0] // 4, 1) * 4, max(size[1] // 4, 1) * 4)
+    return stage_grids(whole, len(spec.depths))
+
+
+def treatment(spec: SwinSpec, size: Grid) -> tuple[Any, ...]:
+    """What a spec's rule comes to for pictures of `size`: two that are equal make one function of the same weights."""
+    stages = []
+    grids = token_grids(spec, size)
+    for grid, (window, shifts) in zip(grids, resolve_windows(spec, size), strict=True):
+        shift = half_window(spec, grid, window) if shifts else (0, 0)
+        ragged = any(length % side for length, side in zip(grid, window, strict=True))
+        stages.append((window, shift, spec.rule == "timm" and ragged and any(shift)))
+    return (grids[0], *stages)
+
+
+class WholePatchEmbed(PatchEmbed):
+    """Patches that leave out the pixels beyond the last whole one: (B, C_in, H, W) -> (B, H // 4, W // 4, C).
+
+    Source: timm and torchvision, whose strided convolution does not pad.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (s // self.patch * self.patch for s in x.shape[-2:])
+        return super().forward(x[..., :height, :width])
+
+
+class ShiftThenPad(WindowAttention):
+    """Attention in shifted windows that moves a ragged map first and pads it afterwards.
+
+    Padding then stands after the rows that were moved round, and the mask, which parts the last `shift` slots from
+    the others, sees padding as moved and some moved rows as not.
+    Source: timm's Swin. The papers' dense releases and torchvision pad first.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = self.windows.axes(x.shape[1:-1])
+        bottom, right = (a.padded - a.length for a in axes)
+        if not some((bottom, right)):
+            return super().forward(x)
+        there, back = tuple(-a.roll for a in axes), tuple(a.roll for a in axes)
+        x = F.pad(torch.roll(x, there, (1, 2)), (0, 0, 0, right, 0, bottom))
+        x = super().forward(torch.roll(x, back, (1, 2)))  # which rolls by `there` again, and pads nothing
+        return torch.roll(F.pad(torch.roll(x, there, (1, 2)), (0, 0, 0, -right, 0, -bottom)), back, (1, 2))
+
+    def links(self, size: tuple[int, ...]) -> Links:
+        axes = self.windows.axes(size)
+        places = [((torch.arange(a.length) - a.roll) % a.length + a.roll) % a.padded for a in axes]
+        padded = window_links(self.windows, tuple(a.padded for a in axes))
+        return Links(
+            tuple(tuple(one[at][:, at] for one, at in zip(term, places, strict=True)) for term in padded.terms)
+        )

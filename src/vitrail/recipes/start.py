@@ -16,6 +16,7 @@ from vitrail.errors import InputError
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import ROWS, WEIGHTS
 from vitrail.models.others import Other
+from vitrail.models.others_weights import take
 from vitrail.models.spec import to_dict
 from vitrail.recipes.finetune import SMALL
 from vitrail.recipes.recipe import Folder, Model, Recipe, one_line
@@ -110,17 +111,13 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
 
 
 def _begin_other(model: Other, tensors: dict[str, Tensor], file: str, same: bool) -> str:
-    kept = {name: tensor for name, tensor in tensors.items() if same or not name.startswith(f"{model.head}.")}
-    own = model.state_dict()
-    wrong = [name for name, tensor in kept.items() if name not in own or own[name].shape != tensor.shape]
-    missing = [name for name in own if name not in kept and not name.startswith(f"{model.head}.")]
-    if wrong or missing:
-        raise InputError(
-            f"{file} is not the weights of this {model.name}: {len(missing)} tensors missing, {len(wrong)} that do not "
-            "fit; give model.name and model.overrides of what it holds."
-        )
-    model.load_state_dict(kept, strict=False)
-    return _line(file, len(kept), same, [])
+    heads = tuple(f"{head}." for head in model.heads)
+    kept = {name: tensor for name, tensor in tensors.items() if same or not name.startswith(heads)}
+    try:
+        taken = take(model, kept, new_classes=not same)
+    except InputError as error:
+        raise InputError(f"{file}: {error} Give model.name and model.overrides of what it holds.") from None
+    return _line(file, len(taken.loaded), same, [])
 
 
 def _line(file: str, count: int, same: bool, more: list[str]) -> str:

@@ -1,7 +1,8 @@
-"""Weights in and out: our safetensors files, and the key names of the papers' releases."""
+"""Weights in and out: our safetensors files, and everybody's key names."""
 
 from vitrail.weights.files import open_model, read, save
+from vitrail.weights.inflation import inflate
 from vitrail.weights.load import Report, load_weights, trained
 from vitrail.weights.named import locate
 
-__all__ = ["Report", "load_weights", "locate", "open_model", "read", "save", "trained"]
+__all__ = ["Report", "inflate", "load_weights", "locate", "open_model", "read", "save", "trained"]

@@ -19,7 +19,10 @@ from vitrail.models.spec import one_line, to_dict
 from vitrail.train.files import replacing
 
 KEY = "vitrail"
+BESIDE = "beside."  # before the name, in its own layout, of a tensor that its library holds and never uses
 PICKLES = {".pth", ".pt", ".pkl", ".bin", ".ckpt"}
+# a header has a line a tensor and our document; 21 841 names of classes are under 1 MB
+HEADER, DOCUMENT = 16 << 20, 8 << 20
 
 
 def save(path: str | Path, model: Network, tensors: dict[str, Tensor] | None = None, **document: Any) -> None:
@@ -27,8 +30,10 @@ def save(path: str | Path, model: Network, tensors: dict[str, Tensor] | None = N
 
     Args:
         tensors: Instead of the model's own, where those are elsewhere, as in a checkpoint.
-        document: More for the document, JSON values: `classes`, `preprocessing`, provenance.
+        document: More for the document, JSON values: `classes`, `preprocessing`, `licence`, `source` (the file it came
+            from, its sha256 and layout, when and by what), `measured`, `changes`.
     The file appears whole or not at all.
+    Raises: InputError for a document that is too long to be read again.
     """
     said = {
         "format": 1,
@@ -38,15 +43,20 @@ def save(path: str | Path, model: Network, tensors: dict[str, Tensor] | None = N
         "spec": to_dict(model.spec),
         **document,
     }
+    text = json.dumps(said)
+    if len(text) > DOCUMENT:
+        raise InputError(f"{path}: its document has {len(text)} characters, wanted {DOCUMENT} at most.")
     own = model.state_dict() if tensors is None else tensors
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
     with replacing(path) as file:
-        file.write(serialize(kept, metadata={KEY: json.dumps(said)}))
+        file.write(serialize(kept, metadata={KEY: text}))
 
 
-def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: str | Path, beside: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a safetensors file and our document, {} where it has none.
 
+    Args:
+        beside: Also tensors that no network of ours has, kept for the way back: their names begin with `BESIDE`.
     Raises: InputError for a missing, empty, truncated or other file.
     """
     path = Path(path)
@@ -54,17 +64,36 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(f"No file at {path}.")
     if path.suffix.lower() in PICKLES:
         raise InputError(
-            f"{path} is a pickle, which can run code when read; weights are read from .safetensors files only."
+            f"{path} is a pickle, which can run code when read; weights are read from .safetensors files only, and "
+            "`vitrail convert` makes one of it."
         )
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            document = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+            text = (file.metadata() or {}).get(KEY, "{}")
+            if len(text) > DOCUMENT:
+                raise InputError(f"{path}: its document has {len(text)} characters, wanted {DOCUMENT} at most.")
+            document = json.loads(text)
+            names = [name for name in file.keys() if beside or not name.startswith(BESIDE)]  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in names}
+    except InputError:
+        raise
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a whole safetensors file: {first_line(error)}.") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: its document under {KEY!r} is not a JSON object.")
     return tensors, document
+
+
+def check_header(path: Path) -> None:
+    """Refuse a file whose first eight bytes, the length of its header, cannot be so, before anything is parsed."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > size - 8:
+        raise InputError(f"{path} is not a whole safetensors file: {size} bytes, and a header of {length}.")
+    if length > HEADER:
+        raise InputError(f"{path}: its header has {length} bytes, wanted {HEADER} at most; it is not read.")
 
 
 @dataclass(config=ConfigDict(extra="ignore"))

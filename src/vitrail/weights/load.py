@@ -1,4 +1,4 @@
-"""Load weights under our names or a release's, all of them or none, with a report key by key."""
+"""Load weights under our names or anybody's in `formats`, all of them or none, with a report key by key."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ import torch
 from torch import Tensor
 
 from vitrail.errors import InputError, nearest
-from vitrail.layers.embed import PositionTable, resize_grid
+from vitrail.layers.embed import PositionTable, TimeTable, resize_grid, resize_time
 from vitrail.layers.relative import RelativeBias, resize_table
-from vitrail.models.assemble import Network
+from vitrail.models.assemble import Backbone, Network
 from vitrail.models.catalogue import ROWS, WEIGHTS, windows_of
+from vitrail.models.others import Other
+from vitrail.models.others_weights import take
 from vitrail.models.spec import Trained, override
+from vitrail.models.swin import SwinSpec, treatment
 from vitrail.weights.files import described, read
-from vitrail.weights.formats import DERIVED, ReleaseKey, hides_heads, release_keys
+from vitrail.weights.formats import DERIVED, LAYOUTS, ReleaseKey, hides_heads
+from vitrail.weights.recognise import Found, candidates, family, recognise
 
 # fields of a spec in which the model may differ from what the weights were trained as; windows are looked at resolved
-FREE = {"window", "clamp", "conv_stages", "drop_path", "init", "checkpoint", "padding", "in_channels"}
+FREE = {
+    *("window", "clamp", "rule", "frames", "conv_stages", "padding", "in_channels"),
+    *("drop_path", "dropout", "init", "checkpoint"),
+}
+WRAPPERS = ("model", "state_dict", "module", "model_state", "model_ema", "state_dict_ema")
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,9 @@ def load_weights(
     """Copy weights into `model`; on any error the model is left as it was.
 
     Args:
-        source: A .safetensors file or a state dict (also under a key "model" or "state_dict"), in our names or those
-            of the paper's release.
+        source: A .safetensors file or a state dict (also under a key such as "model" or "state_dict"), in our names,
+            those of the paper's release, or another layout of `vitrail.weights.formats`: timm's, torchvision's,
+            Hugging Face's, OpenMMLab's. What a detector's or segmenter's file holds beside its backbone is left over.
         trained_as: What the weights were trained as: a row of the weights table (`"iwin_small.in1k_224"`), a
             `Trained`, or a model like the one they came from. A release's file does not show its heads unless it has
             bias tables, so Iwin and ScalableViT need it. Files written by `vitrail.weights.save` say it themselves.
@@ -79,19 +88,32 @@ def load_weights(
     if not isinstance(model, Network):
         raise InputError(f"load_weights takes models of create_model; {type(model).__name__} came.")
     state, document = _tensors(source)
+    if isinstance(model, Other):
+        return _of_other(model, state, new_classes)
     ours = any(key.startswith("trunk.") for key in state)  # `norm` and `head` are called so by everybody
+    layout = LAYOUTS["release"]
     if trained_as is None and document:
         trained_as = trained(document)
     if ours:
-        keys = {name: ReleaseKey(name) for name, _ in model.named_parameters()}
+        keys = {name: ReleaseKey((name,)) for name, _ in model.named_parameters()}
     else:
-        keys = release_keys(model)
+        found = recognise(state)
+        if found:
+            layout = found.layout
+            if found.kind is not type(model.spec):
+                raise InputError(
+                    f"The file is {family(found.kind)} in {layout.says} names; {model.name} is "
+                    f"{family(type(model.spec))}."
+                )
+        keys = layout.keys(model, found.prefix if found else None)
         if trained_as is None and any(key.name in state for key in keys.values()) and hides_heads(model):
             raise InputError(_which_row(model))
+        if trained_as is None and found:
+            _check_rule(model, found, new_window)
     if trained_as is not None:
         _check_trained(model, trained_as, new_window)
-    plan = _Plan(model, state, keys, new_window, new_classes)
-    report = plan.report("our" if ours else "the release's")
+    plan = _Plan(model, state, keys, new_window, new_classes, trained_as)
+    report = plan.report("our" if ours else layout.says)
     if not report.loaded:
         raise InputError(
             f"None of the {len(state)} keys fits {model.name} (first: {next(iter(state), 'none')!r}); "
@@ -111,13 +133,26 @@ def load_weights(
     return report
 
 
+def _of_other(model: Other, state: dict[str, Tensor], new_classes: bool) -> Report:
+    """Weights of another library's network; heads that a backbone has no use for are left over."""
+    taken = take(model, state, new_classes)
+    return Report("the library's", taken.loaded, missing=taken.missing, unexpected=taken.left_out)
+
+
 class _Plan:
     """What goes where, made whole before anything is copied."""
 
     def __init__(
-        self, model: Network, state: dict[str, Tensor], keys: dict[str, ReleaseKey], new_window: bool, new_classes: bool
+        self,
+        model: Network,
+        state: dict[str, Tensor],
+        keys: dict[str, ReleaseKey],
+        new_window: bool,
+        new_classes: bool,
+        trained_as: str | Trained | Network | None,
     ):
         self.state = state
+        self.source = dict(trained_as.named_modules()) if isinstance(trained_as, Network) else {}
         self.parameters = dict(model.named_parameters())
         self.modules = dict(model.named_modules())
         self.values: dict[str, Tensor] = {}
@@ -126,12 +161,10 @@ class _Plan:
         self.used: set[str] = set()
         for name, parameter in self.parameters.items():
             key = keys.get(name)
-            if key is None or key.name not in state:
+            if key is None or not all(theirs in state for theirs in key.names):
                 continue
-            self.used.add(key.name)
-            value = _laid_out(key, state[key.name])
-            if not value.is_floating_point():
-                raise InputError(f"{key.name} holds {value.dtype}; weights are floating-point numbers.")
+            self.used.update(key.names)
+            value = _laid_out(key, state)
             if value.shape != parameter.shape:
                 if name.startswith("head.") and value.shape[1:] == parameter.shape[1:]:
                     if not new_classes:
@@ -150,24 +183,35 @@ class _Plan:
         """A table for another window or grid as this model's."""
         path, _, leaf = name.rpartition(".")
         module, wanted = self.modules[path], self.parameters[name]
-        side = math.isqrt(value.shape[0])
+        old = self._window(path, value)
         is_bias = isinstance(module, RelativeBias) and len(module.size) == 2 and value.shape[1:] == wanted.shape[1:]
-        is_bias = is_bias and side * side == value.shape[0] and side % 2 == 1
         is_position = isinstance(module, PositionTable) and value.ndim == 4 and value.shape[-1] == wanted.shape[-1]
-        if leaf != "table" or not (is_bias or is_position):
+        is_time = isinstance(module, TimeTable) and value.ndim == 5 and value.shape[-1] == wanted.shape[-1]
+        if leaf != "table" or not (is_position or is_time or (is_bias and old)):
             raise InputError(
                 f"{name}: the file has {tuple(value.shape)}, {model.name} {tuple(wanted.shape)}; "
                 "it was trained with another width, depth, head count or structure."
             )
         if not allowed:
-            what = f"a table of window {(side + 1) // 2}" if is_bias else f"positions on {tuple(value.shape[1:3])}"
+            what = f"a table of window {_side(old)}" if is_bias else f"positions on {tuple(value.shape[1:3])}"
+            what = f"{value.shape[1]} moments" if is_time else what
             raise InputError(
-                f"{name}: the file has {what}, {model.name} was built for another (size {model.size}); "
+                f"{name}: the file has {what}, {model.name} was built for another (size {model.input_size}); "
                 "build it with that window and size, or pass new_window=True to resize."
             )
-        if is_bias:
-            return resize_table(value, ((side + 1) // 2,) * 2, module.size)
-        return resize_grid(value, (wanted.shape[1], wanted.shape[2]))
+        if is_bias and old:
+            return resize_table(value, old, module.size)
+        return (
+            resize_time(value, wanted.shape[1]) if is_time else resize_grid(value, (wanted.shape[1], wanted.shape[2]))
+        )
+
+    def _window(self, path: str, table: Tensor) -> tuple[int, int] | None:
+        """The window that a bias table is for: that of the network it was trained in, or a square one."""
+        trained = self.source.get(path)
+        if isinstance(trained, RelativeBias) and trained.table.shape == table.shape:
+            return trained.size  # type: ignore[return-value]
+        side = math.isqrt(table.shape[0])
+        return ((side + 1) // 2,) * 2 if side * side == table.shape[0] and side % 2 == 1 else None
 
     def report(self, layout: str) -> Report:
         left = [key for key in self.state if key not in self.used]
@@ -187,27 +231,48 @@ class _Plan:
             self.parameters[name].copy_(value)
 
 
-def _laid_out(key: ReleaseKey, value: Tensor) -> Tensor:
+def _side(window: tuple[int, int] | None) -> str:
+    return "x".join(map(str, dict.fromkeys(window or ())))
+
+
+def _laid_out(key: ReleaseKey, state: Mapping[str, Tensor]) -> Tensor:
+    for name in key.names:
+        if not state[name].is_floating_point():
+            raise InputError(f"{name} holds {state[name].dtype}; weights are floating-point numbers.")
     try:
-        return key.ours(value)
-    except RuntimeError:
-        raise InputError(f"{key.name}: its shape {tuple(value.shape)} does not fit this model's layout.") from None
+        return key.read(state)
+    except (RuntimeError, IndexError):
+        shape = tuple(state[key.name].shape)
+        raise InputError(f"{key.name}: its shape {shape} does not fit this model's layout.") from None
 
 
 def _tensors(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if isinstance(source, str | Path):
         return read(source)
+    return unwrap(source)[0], {}
+
+
+def unwrap(source: Any) -> tuple[dict[str, Tensor], str]:
+    """The tensors by name of what a training file holds, and the keys under which they lay, "" for none.
+
+    `module.` before every name, as a model in DDP writes it, is taken off.
+    Raises: InputError for anything but tensors by name.
+    """
     if not isinstance(source, Mapping):
         raise InputError(f"A .safetensors file or a state dict is wanted; {type(source).__name__} came.")
     state: Mapping[str, Any] = source
-    for wrapper in ("model", "state_dict"):
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    taken: list[str] = []
+    while wrapper := next((name for name in WRAPPERS if isinstance(state.get(name), Mapping)), None):
+        state = state[wrapper]
+        taken.append(wrapper)
     wrong = [key for key, value in state.items() if not isinstance(value, Tensor) or not isinstance(key, str)]
     if wrong or not state:
         what = f"{wrong[0]!r} is none" if wrong else "it is empty"
         raise InputError(f"A state dict of tensors by name is wanted; {what}.")
-    return dict(state), {}
+    if all(key.startswith("module.") for key in state):
+        taken.append("module.")
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    return dict(state), " ".join(taken)
 
 
 def trained(document: dict[str, Any]) -> Trained | None:
@@ -233,7 +298,10 @@ def _check_trained(model: Network, trained_as: str | Trained | Network, new_wind
         )
     for field in dataclasses.fields(model.spec):
         theirs, its = getattr(trained_as.spec, field.name), getattr(model.spec, field.name)
-        if field.name not in FREE and theirs != its:
+        differs = field.name not in FREE and theirs != its
+        if field.name == "rule" and not new_window:
+            differs = treatment(trained_as.spec, model.size) != treatment(model.spec, model.size)
+        if differs:
             raise InputError(
                 f"{label} were trained with {field.name}={theirs}, {model.name} has {field.name}={its}; "
                 f"build the model with {field.name}={theirs}."
@@ -249,12 +317,19 @@ def _sizes(windows: list[tuple[int, ...]]) -> str:
     return " ".join("x".join(map(str, size)) for size in dict.fromkeys(windows))
 
 
+def _check_rule(model: Network, found: Found, new_window: bool) -> None:
+    """Refuse weights of a library that would treat pictures of this size in another way, without leave."""
+    rule = found.layout.rule(isinstance(model, Backbone)).get("rule", "release")
+    if new_window or not isinstance(model.spec, SwinSpec) or rule == model.spec.rule:
+        return
+    if treatment(override(model.spec, rule=rule), model.size) != treatment(model.spec, model.size):
+        raise InputError(
+            f"{found.layout.says} rule of windows differs from {model.spec.rule!r} for pictures of {model.size}; build "
+            f"{model.name} with rule={rule!r}, or pass new_window=True."
+        )
+
+
 def _which_row(model: Network) -> str:
-    shape = (model.spec.dim, model.spec.depths)
-    rows = [
-        f"{name!r} (heads {', '.join(map(str, row.spec.heads))})"
-        for name, row in WEIGHTS.items()
-        if type(row.spec) is type(model.spec) and (row.spec.dim, row.spec.depths) == shape
-    ]
-    choice = f" one of {'; '.join(rows)}" if rows else " a Trained(spec, size)"
+    rows = candidates(type(model.spec), model.spec.dim, model.spec.depths)
+    choice = f" one of {rows}" if rows else " a Trained(spec, size)"
     return f"A release's file does not show the heads of {model.name}: say what it was trained as, trained_as={choice}."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vitrail.errors import InputError, nearest
 from vitrail.models.catalogue import WEIGHTS
+from vitrail.weights.origins import origin
 
 
 def cache() -> Path:
@@ -25,10 +26,17 @@ def locate(text: str) -> Path:
     if text in WEIGHTS:
         path = cache() / f"{text}.safetensors"
         if not path.is_file():
-            raise InputError(f"{text}: not at {path}; put its release's tensors there, saved as safetensors.")
+            raise InputError(how_to_get(text, path))
         return path
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"No file at {path}, and no weights are called {text!r}.{nearest(text, WEIGHTS)}")
     return path
+
+
+def how_to_get(name: str, path: Path) -> str:
+    """One line: where the file of a row is, and what to do with it."""
+    said = origin(name)
+    where = f"download {said.url}" if said.url else f"its file's address is not known here, look on {said.page}"
+    return f"{name}: not at {path}; {where}, then `vitrail convert {said.file} {path} --as {name}`."

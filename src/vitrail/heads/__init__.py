@@ -1,0 +1,1 @@
+"""What stands between a backbone's maps and a task: knows channels and strides, never a backbone's class."""
