@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 
@@ -55,23 +53,6 @@ def test_compiled_on_a_cpu_has_its_weights_inside():
     assert any("_frozen_param" in code for code in codes)
     with torch.no_grad():
         torch.testing.assert_close(found, model(x))
-
-
-def test_norms_are_flat_for_openvino():
-    """OpenVINO has one step for a layer norm over (B, N, C), and takes one over (B, H, W, C) apart."""
-    openvino = pytest.importorskip("openvino")
-    torch.manual_seed(0)
-    model = vitrail.create_model("swin_nano", num_classes=3, size=32, dim=8, depths=(1, 1), heads=(1, 2)).eval()
-    x = torch.randn(2, 3, 32, 32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = ways._flat_norms(torch.export.export(model, (x,)))
-        compiled = openvino.Core().compile_model(openvino.convert_model(program), "CPU", {"PERF_COUNT": True})
-    request = compiled.create_infer_request()
-    request.infer([x.numpy()])
-    steps = [step.node_type for step in request.get_profiling_info()]
-    norms = sum(isinstance(module, torch.nn.LayerNorm) for module in model.modules())
-    assert steps.count("MVN") == norms
 
 
 def test_many_of_one_class_compile_in_one_process(monkeypatch):

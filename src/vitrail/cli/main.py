@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vitrail import heap
-from vitrail.cli import bench, check, compare, demo, models, recipes, train, use
+from vitrail.cli import bench, check, compare, convert, demo, export, models, recipes, train, use
 from vitrail.errors import InputError
 
 app = typer.Typer(
@@ -27,7 +27,9 @@ app.command("train")(train.train)
 app.command("eval")(use.evaluate)
 app.command("predict")(use.predict)
 app.command("compare")(compare.compare)
+app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
+app.command("export")(export.export)
 app.command("demo")(demo.demo)
 
 

@@ -12,11 +12,13 @@ import copy
 import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vitrail.errors import InputError
+from vitrail.export.rewrites import for_openvino
 
 WAYS = ("eager", "compiled", "openvino")
 
@@ -70,9 +72,9 @@ def _eager(model: nn.Module, example: Tensor) -> Run:
 
 def _compiled(model: nn.Module, example: Tensor) -> Run:
     if example.is_cuda:
-        replayed = _own(model, mode="max-autotune")
+        replayed = compiled_apart(model, dynamic=False, mode="max-autotune")
         return torch.no_grad()(lambda x: replayed(x).clone())  # a CUDA graph gives the same memory each time
-    run = torch.no_grad()(_own(model))
+    run = torch.no_grad()(compiled_apart(model, dynamic=False))
 
     def frozen(x: Tensor) -> Tensor:
         """As an option of torch.compile it would be unset while Dynamo reads the weights, and freeze none."""
@@ -84,24 +86,10 @@ def _compiled(model: nn.Module, example: Tensor) -> Run:
     return frozen
 
 
-def _own(model: nn.Module, mode: str | None = None) -> Run:
-    """Compiled apart from other models of its class, which otherwise share one small number of compilations."""
-    return torch.compile(model, fullgraph=True, dynamic=False, mode=mode, isolate_recompiles=True)
-
-
-def _flat_norms(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """Layer norms over (B, N, C): for a map (B, H, W, C) OpenVINO's CPU takes them apart, a tenth of Iwin-T's time."""
-    aten, graph = torch.ops.aten, program.graph
-    for node in graph.find_nodes(op="call_function", target=aten.layer_norm.default):
-        x, shape = node.args[0], node.meta["val"].shape
-        if len(shape) > 3 and len(node.args[1]) == 1:
-            with graph.inserting_before(node):
-                flat = graph.call_function(aten.reshape.default, (x, [shape[0], -1, shape[-1]]))
-            node.replace_input_with(x, flat)
-            with graph.inserting_after(node):
-                back = graph.call_function(aten.reshape.default, (node, list(shape)))
-            node.replace_all_uses_with(back, delete_user_cb=lambda user, back=back: user is not back)
-    return program
+def compiled_apart(model: nn.Module, **options: Any) -> Any:
+    """torch.compile apart from other models of the class, which otherwise share one small number of compilations."""
+    compile: Any = torch.compile  # its overloads do not know isolate_recompiles
+    return compile(model, fullgraph=True, isolate_recompiles=True, **options)
 
 
 _PRECISION = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -114,7 +102,7 @@ def _openvino(model: nn.Module, example: Tensor) -> Run:
     whole = model if dtype == torch.float32 else copy.deepcopy(model).float()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = _flat_norms(torch.export.export(whole, (example.float(),)))
+        program = for_openvino(torch.export.export(whole, (example.float(),)))
         converted = openvino.convert_model(program)
     settings = {"INFERENCE_PRECISION_HINT": _PRECISION[dtype], "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = openvino.Core().compile_model(converted, "CPU", {"PERFORMANCE_HINT": "LATENCY", **settings})
