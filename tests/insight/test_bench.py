@@ -208,6 +208,26 @@ def test_compiled_training_is_held_against_eager(monkeypatch: pytest.MonkeyPatch
     assert contenders.ready(Contender("iwin_nano", "compiled"), TRAINING).parity == pytest.approx(0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["iwin_nano", "timm/swin_tiny_patch4_window7_224"])
+def test_recomputed_blocks_give_the_same_gradients_from_less_memory(name: str) -> None:
+    if name.startswith("timm/"):
+        pytest.importorskip("timm")
+    made = {way: contenders.ready(Contender(name, way), TRAINING) for way in ("eager", "checkpointed")}
+    assert made["checkpointed"].parity < 1e-5
+    kept = {}
+    for way, each in made.items():
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, saved=saved: saved.append(x.numel()) or x, lambda x: x):
+            each.step()
+        kept[way] = sum(saved)
+    assert kept["checkpointed"] < 0.6 * kept["eager"], kept
+
+
+def test_what_cannot_recompute_is_said_in_a_line() -> None:
+    with pytest.raises(InputError, match="torchvision/resnet18 cannot recompute"):
+        contenders.ready(Contender("torchvision/resnet18", "checkpointed"), TRAINING)
+
+
 def test_other_ways_are_held_against_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(model, example, way):
         return torch.no_grad()(model if way == "eager" else lambda x: 1.25 * model(x))
@@ -282,6 +302,7 @@ def test_a_plan_that_cannot_be_measured(fields: dict, message: str) -> None:
         ({"contenders": (Contender("torchvision/alexnet"),)}, "torchvision/alexnet at 32x32"),
         ({"contenders": (Contender("dense_iwin_nano"),)}, "a classifier is wanted, such as iwin_nano"),
         ({"contenders": (Contender("iwin_nano", "openvino"),), "modes": ("train",)}, "openvino does not train"),
+        ({"contenders": (Contender("iwin_nano", "checkpointed"),)}, "checkpointed is a way to train"),
     ],
 )
 def test_what_is_refused_before_anything_is_measured(
@@ -296,7 +317,7 @@ def test_contenders_by_name_and_way() -> None:
     assert contenders.read("iwin_nano") == [NANO]
     assert contenders.read("timm/resnet18@compiled")[0].label == "timm/resnet18@compiled"
     assert [each.way for each in contenders.read("iwin_nano@all")] == list(ways.WAYS)
-    with pytest.raises(InputError, match="'fast' is none of eager, compiled, openvino, optimized, all"):
+    with pytest.raises(InputError, match="'fast' is none of eager, compiled, openvino, optimized, checkpointed, all"):
         contenders.read("iwin_nano@fast")
 
 

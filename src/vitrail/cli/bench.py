@@ -21,7 +21,7 @@ def bench(
         typer.Argument(
             metavar="[MODEL[@WAY]]...",
             help="A model's name, timm/NAME or torchvision/NAME; by default three of ours and torchvision's Swin-T. "
-            "WAY: eager, compiled, openvino, or all that are here.",
+            "WAY: eager, compiled, openvino, optimized, checkpointed (training), or all of the first three.",
         ),
     ] = None,
     against: Annotated[

@@ -22,11 +22,13 @@ from vitrail.errors import InputError, first_line
 from vitrail.export import ways
 from vitrail.export.optimize import optimize
 from vitrail.models.catalogue import create_model
+from vitrail.pyramid import Pyramid
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODES = ("infer", "train")
-WAYS = (*ways.WAYS, "optimized")  # the last: what `vitrail.optimize` finds
-TRAINING = ("eager", "compiled")  # ways that train
+OPTIMIZED, CHECKPOINTED = "optimized", "checkpointed"  # what `vitrail.optimize` finds; blocks recomputed in training
+WAYS = (*ways.WAYS, OPTIMIZED, CHECKPOINTED)
+TRAINING = ("eager", "compiled", CHECKPOINTED)  # ways that train
 CLASSES = 1000
 RANDOM = {"DropPath": ("rate", "drop_prob"), "StochasticDepth": ("p",), "Dropout": ("p",)}  # class -> its rate
 
@@ -92,8 +94,10 @@ def read(text: str) -> list[Contender]:
 def missing(contender: Contender, setting: Setting) -> str | None:
     """Why it cannot run here, in one line; None when it can."""
     if setting.mode == "train" and contender.way not in TRAINING:
-        return f"{contender.way} does not train; {' and '.join(TRAINING)} do"
-    if contender.way == "optimized":
+        return f"{contender.way} does not train; {', '.join(TRAINING)} do"
+    if setting.mode == "infer" and contender.way == CHECKPOINTED:
+        return f"{CHECKPOINTED} is a way to train, with --mode train"
+    if contender.way in (OPTIMIZED, CHECKPOINTED):
         return None
     return ways.missing(contender.way, torch.empty(1, 3, 8, 8, dtype=DTYPES[setting.dtype], device=setting.device))
 
@@ -144,7 +148,7 @@ def _ready_to_infer(model: nn.Module, way: str, x: Tensor) -> Ready:
     model.eval()
     expected = None if way == "eager" else ways.prepare(model, x, "eager")(x)
     start = time.perf_counter()
-    run = optimize(model, x) if way == "optimized" else ways.prepare(model, x, way)
+    run = optimize(model, x) if way == OPTIMIZED else ways.prepare(model, x, way)
     took = time.perf_counter() - start
     tensors = [*model.parameters(), *model.buffers(), x]
     if expected is None:
@@ -155,7 +159,7 @@ def _ready_to_infer(model: nn.Module, way: str, x: Tensor) -> Ready:
 def _ready_to_train(model: nn.Module, way: str, setting: Setting, x: Tensor, target: Tensor) -> Ready:
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    network: Any = torch.compile(model, fullgraph=True, isolate_recompiles=True) if way == "compiled" else model
+    network: Any = ways.compiled_apart(model) if way == "compiled" else model
 
     def gradients(of: Any) -> None:
         with torch.autocast(setting.device.type, DTYPES[setting.dtype], enabled=setting.dtype != "float32"):
@@ -176,12 +180,26 @@ def _ready_to_train(model: nn.Module, way: str, setting: Setting, x: Tensor, tar
         return Ready(step, tensors)
     gradients(model)
     expected = _take_gradients(model)
+    if way == CHECKPOINTED:
+        _recompute(model)
     start = time.perf_counter()
     gradients(network)
     took = time.perf_counter() - start
     parity = ways.parity(expected, _take_gradients(model))
     step()
     return Ready(step, tensors, took, parity)
+
+
+def _recompute(model: nn.Module) -> None:
+    """Every block computed again in the backward pass. Raises: InputError for a network that cannot."""
+    trunk: Any = getattr(model, "trunk", None)
+    other: Any = getattr(model, "model", None)
+    if isinstance(trunk, Pyramid):
+        trunk.checkpoint_stages(range(len(trunk.stages)))
+    elif hasattr(other, "set_grad_checkpointing"):
+        other.set_grad_checkpointing(True)
+    else:
+        raise InputError(f"{getattr(model, 'name', type(model).__name__)} cannot recompute its blocks.")
 
 
 def _take_gradients(model: nn.Module) -> list[Tensor]:
