@@ -50,7 +50,7 @@ def record(adapter: Adapter) -> torch.export.ExportedProgram:
             program = torch.export.export(_plain_copy(adapter.module), (adapter.example(),), dynamic_shapes=(free,))
     except Exception as error:  # a model of anybody's, and a tracer that may fail in many ways
         raise InputError(f"It does not export with free sizes: {first_line(error)}") from error
-    for node in program.graph.nodes:  # lines of this machine's files: nobody else's business, and half of a package
+    for node in program.graph.nodes:  # where in this machine's files it was recorded: not for others
         node.meta.pop("stack_trace", None)
     foreign = sorted(operators(program) - {"aten"})
     if foreign:

@@ -83,7 +83,10 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Trained:
         path = path / "model.safetensors"
     model, document = weights.open_model(path)
     if len(document.get("classes", ())) != model.num_classes or not model.num_classes:
-        raise InputError(f"{path} does not name the classes of its model, so its answers would be numbers.")
+        raise InputError(
+            f"{path} does not name the classes of its model, so its answers would be numbers; "
+            f"`vitrail convert {path} NAMED.safetensors --classes FILE` writes their names in."
+        )
     settings = preprocessing(document, str(path))
     return Trained(model.to(device), tuple(document["classes"]), model.size, settings)
 
