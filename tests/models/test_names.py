@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -119,3 +121,10 @@ def test_every_weights_row_stands_for_a_model():
     assert WEIGHTS["video_swin_base.k400_ssv2_224"].spec.window == (16, 7, 7)
     assert WEIGHTS["iwin_small.in1k_384"].spec.heads == (3, 4, 8, 16)
     assert WEIGHTS["iwin_small.in22k_224"].spec.heads == (3, 6, 12, 24)
+
+
+def test_naming_models_loads_no_torchvision():
+    """Half a second at each start of a command, for what only detectors that run need."""
+    code = "import sys, vitrail.models.catalogue as c; c.list_models(); print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

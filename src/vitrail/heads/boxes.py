@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 LARGEST = math.log(1000 / 16)  # of the logarithm of a ratio of sides
 Stds = tuple[float, float, float, float]
@@ -61,6 +60,8 @@ def best(
         keep: How many of all classes together.
     Returns: boxes (m, 4), scores (m,) falling, classes (m,), and the row of each in `scores`, (m,).
     """
+    from torchvision.ops import batched_nms
+
     rows, classes = (scores > lowest).nonzero(as_tuple=True)
     chosen, found = scores[rows, classes].float(), boxes[rows, classes] if boxes.ndim == 3 else boxes[rows]
     order = batched_nms(found, chosen, classes, overlap)[:keep]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from vitrail.data import rle
 from vitrail.data.detections import Instances, Rle
@@ -54,6 +53,8 @@ def mask_targets(target: Instances, boxes: Tensor, things: Tensor) -> Tensor:
     Args:
         boxes: (n, 4) regions.     things: (n,), which thing of `target` each stands for.
     """
+    from torchvision.ops import roi_align
+
     if target.masks is None:
         raise ValueError("a mask head learns from masks, and this picture's things have none.")
     found = boxes.new_zeros((len(boxes), SIDE, SIDE))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
-from torchvision.ops import box_iou
 
 from vitrail.data.detections import Instances
 from vitrail.heads.boxes import with_area
@@ -33,6 +31,8 @@ class Match:
 
     def __call__(self, truth: Tensor, boxes: Tensor) -> Tensor:
         """(m, 4) things and (n, 4) boxes -> (n,): the index of a thing, NOTHING or UNDECIDED."""
+        from torchvision.ops import box_iou
+
         if not len(truth) or not len(boxes):
             return torch.full((len(boxes),), NOTHING, device=boxes.device)
         overlaps = box_iou(truth, boxes)
@@ -57,6 +57,8 @@ class Sample:
 
     def __call__(self, matched: Tensor) -> tuple[Tensor, Tensor]:
         """What a `Match` gave, (n,) -> indices of positive and of negative boxes, drawn at random."""
+        from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
+
         labels = torch.where(matched == UNDECIDED, -1, matched + 1)
         positive, negative = BalancedPositiveNegativeSampler(self.count, self.share)([labels])
         return positive[0].nonzero()[:, 0], negative[0].nonzero()[:, 0]

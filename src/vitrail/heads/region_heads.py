@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import generalized_box_iou_loss
 
 from vitrail.data.detections import Instances
 from vitrail.heads import box_head, mask_head
@@ -162,6 +161,8 @@ class RegionHeads(nn.Module):
         deltas: Tensor,
     ) -> dict[str, Tensor]:
         """Cross entropy, and the positive regions' loss of place, both over the number of regions."""
+        from torchvision.ops import generalized_box_iou_loss
+
         boxes, classes = torch.cat([one.boxes for one in drawn]), torch.cat([one.classes for one in drawn])
         count = max(len(boxes), 1)
         positive = (classes < self.num_classes).nonzero()[:, 0]

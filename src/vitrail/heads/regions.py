@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 FINEST = 56  # pixels: boxes of less than twice this side are read from the first level
 
@@ -29,6 +28,8 @@ def read(maps: Sequence[Tensor], strides: Sequence[int], boxes: Sequence[Tensor]
         maps: One (B, C, H, W) for each of `strides`.
         boxes: (n_b, 4) for each of the B pictures.
     """
+    from torchvision.ops import roi_align
+
     every = torch.cat(list(boxes)).float()
     number = torch.cat([torch.full_like(each[:, :1], index) for index, each in enumerate(boxes)])
     rois = torch.cat([number.float(), every], 1)

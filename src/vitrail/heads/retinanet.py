@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import sigmoid_focal_loss
 
 from vitrail.data.detections import Instances
 from vitrail.heads.anchors import Anchors
@@ -78,6 +77,8 @@ class RetinaNetHead(nn.Module):
 
     def loss(self, dense: Dense, sizes: Sequence[tuple[int, int]], targets: Sequence[Instances]) -> dict[str, Tensor]:
         """Focal loss of all decided anchors and L1 of the positive ones' offsets, over the number of positive ones."""
+        from torchvision.ops import sigmoid_focal_loss
+
         levels = self.anchors(grids(dense), dense.deltas[0].device)
         anchors = torch.cat(levels)
         scores, deltas = flat(dense.scores, self.num_classes).float(), flat(dense.deltas, 4).float()

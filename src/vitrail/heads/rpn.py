@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
 
 from vitrail.data.detections import Instances
 from vitrail.heads.anchors import Anchors
@@ -91,6 +90,8 @@ class RPN(nn.Module):
     @torch.no_grad()
     def propose(self, dense: Dense, sizes: Sequence[tuple[int, int]], how: Proposals) -> list[Tensor]:
         """The boxes of each picture that may hold something, the surest first: (n, 4), n <= how.keep."""
+        from torchvision.ops import batched_nms
+
         levels = self.anchors(grids(dense), dense.deltas[0].device)
         found = []
         for picture, size in enumerate(sizes):
