@@ -81,22 +81,13 @@ def _show(found: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vitrail.cli.findings import show_findings
-    from vitrail.data.check import summary
+    from vitrail.cli.findings import ranges, show_findings
 
     console = Console(highlight=False, markup=False)
     table = Table("part", box=None, header_style="bold")
     for column in ("pictures", "classes", "in a class", "width", "height"):
         table.add_column(column, justify="right")
     for part, each in found.counts.items():
-        there = [count for count in each if count]
-        sides = summary(found.sizes[part])
-        table.add_row(
-            part,
-            str(sum(each)),
-            str(len(there)),
-            f"{min(there)} – {max(there)}" if there else "",
-            *(f"{side['min']} – {side['max']} ({side['median']:g})" for side in sides.values()),
-        )
+        table.add_row(part, str(sum(each)), *ranges(each, found.sizes[part]))
     console.print(table)
     show_findings(console, found.findings)

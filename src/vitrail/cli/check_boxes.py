@@ -75,21 +75,17 @@ def _table(found: DetectionReport) -> Any:
     """A row for each part: ranges, and the median of sizes."""
     from rich.table import Table
 
-    from vitrail.data.check import summary
+    from vitrail.cli.findings import ranges
 
     table = Table("part", box=None, header_style="bold")
     for column in ("pictures", "empty", "boxes", "classes", "of a class", "width", "height"):
         table.add_column(column, justify="right")
     for part, each in found.counts.items():
-        there = [count for count in each if count]
-        sides = summary(found.sizes[part])
         table.add_row(
             part,
             str(found.pictures[part]),
             str(found.empty[part]),
             str(sum(each)),
-            str(len(there)),
-            f"{min(there)} – {max(there)}" if there else "",
-            *(f"{side['min']} – {side['max']} ({side['median']:g})" for side in sides.values()),
+            *ranges(each, found.sizes[part]),
         )
     return table

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 SHOWN = 3  # cases of a finding that a person sees
 
 
+def ranges(counts: Sequence[int], sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Cells of a part: classes that are there, how many of one, and the range and median of widths and heights."""
+    from vitrail.data.check import summary
+
+    there = [count for count in counts if count]
+    sides = [f"{side['min']} – {side['max']} ({side['median']:g})" for side in summary(sizes).values()]
+    return [str(len(there)), f"{min(there)} – {max(there)}" if there else "", *sides]
+
+
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:
     """The worst first, with some cases of each."""
     from rich.text import Text

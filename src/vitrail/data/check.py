@@ -67,8 +67,19 @@ class Finding:
     advice: str
 
 
+class Found:
+    """What every report has."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found that would stop or spoil training."""
+        return not any(finding.level == "error" for finding in self.findings)
+
+
 @dataclass(frozen=True)
-class Report:
+class Report(Found):
     """All that was found.
 
     counts: For each part the pictures of each class, in their order.     sizes: For each part the (width, height) of
@@ -81,11 +92,6 @@ class Report:
     sizes: dict[str, tuple[tuple[int, int], ...]]
     modes: dict[str, int]
     findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing was found that would stop or spoil training."""
-        return not any(finding.level == "error" for finding in self.findings)
 
 
 def looks(training: Pictures, held_out: Pictures) -> Iterator[Look]:

@@ -22,6 +22,7 @@ from vitrail.data.check import (
     UNEVEN,
     Case,
     Finding,
+    Found,
     Look,
     copies,
     likeness,
@@ -55,7 +56,7 @@ class DetectionLook:
 
 
 @dataclass(frozen=True)
-class DetectionReport:
+class DetectionReport(Found):
     """All that was found.
 
     pictures, empty: For each part its pictures, and those without a box.     counts: Boxes of each class, in order.
@@ -69,11 +70,6 @@ class DetectionReport:
     sizes: dict[str, tuple[tuple[int, int], ...]]
     modes: dict[str, int]
     findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing was found that would stop or spoil training."""
-        return not any(finding.level == "error" for finding in self.findings)
 
 
 def looks(parts: Mapping[str, Annotations]) -> Iterator[DetectionLook]:

@@ -37,7 +37,6 @@ def projections_apart(graph: Graph) -> None:
     linear (P, N, 3C) -> view (P, N, 3, h, D) -> permute (3, P, h, N, D) -> unbind becomes three times linear (P, N, C)
     -> view (P, N, h, D) -> transpose (P, h, N, D).
     """
-    graph.eliminate_dead_code()
     for unbind in graph.find_nodes(op="call_function", target=aten.unbind.int):
         found = _projection(unbind)
         if found is None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from vitrail.export import formats, openvino_file, ways
 from vitrail.export.adapter import Adapter, adapt
 from vitrail.export.calibrate import Pictures
 from vitrail.export.program import FREE, record
+from vitrail.packages import installed
 
 # how far a file may be from its model: in float32 absolutely, else as a part of the largest value that comes out
 TOLERANCE = {"f32": 1e-4, "bf16": 5e-2, "int8": 0.25}
@@ -193,23 +193,13 @@ def _document(
         "tolerance": {"of": "difference" if precision == "f32" else "relative", "at_most": allowed},
         "largest_difference": max((row.difference for row in rows), default=0.0),
         "parity": [vars(row) for row in rows],
-        "versions": _versions(),
+        "versions": installed(PACKAGES),
     }
 
 
 def _sha256(file: Path) -> str:
     with open(file, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _check(adapter: Adapter) -> None:

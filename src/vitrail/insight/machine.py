@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from pathlib import Path
 
 import torch
 
 from vitrail import heap
+from vitrail.packages import installed
 
 PACKAGES = ("vitrail", "torch", "timm", "torchvision", "openvino")
 
@@ -31,10 +31,4 @@ def machine(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Of each package that takes part in a measurement and is installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {**found, "torch": torch.__version__}
+    return {**installed(PACKAGES), "torch": torch.__version__}

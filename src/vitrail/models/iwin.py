@@ -40,6 +40,7 @@ from vitrail.models.spec import (
     Stage,
     Trained,
     Window,
+    check_conv_stages,
     check_stages,
     clamp_smaller,
     stage_grids,
@@ -94,8 +95,7 @@ class IwinSpec:
     def __post_init__(self) -> None:
         stages = len(self.depths)
         check_stages(self, ("heads", "kernels"), stages)
-        if self.conv_stages != "auto" and not set(self.conv_stages) <= set(range(stages)):
-            raise ValueError(f"conv_stages={self.conv_stages} names stages from 0 to {stages - 1}")
+        check_conv_stages(self, stages)
         if self.attention == "none" and (self.structure != "parallel" or self.position == "relative"):
             raise ValueError("attention='none' leaves a convolution alone: structure='parallel', no relative position")
         if self.attention == "none" and self.window == "reach":

@@ -38,6 +38,7 @@ from vitrail.models.spec import (
     Stage,
     Trained,
     Window,
+    check_conv_stages,
     check_stages,
     clip_grids,
     stage_windows,
@@ -89,8 +90,7 @@ class VideoIwinSpec:
     def __post_init__(self) -> None:
         stages = len(self.depths)
         check_stages(self, ("heads", "kernels"), stages)
-        if self.conv_stages != "auto" and not set(self.conv_stages) <= set(range(stages)):
-            raise ValueError(f"conv_stages={self.conv_stages} names stages from 0 to {stages - 1}")
+        check_conv_stages(self, stages)
 
 
 # the variants of arXiv 2507.18405 on clips, and ours for laptops and tests

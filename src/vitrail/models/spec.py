@@ -107,6 +107,12 @@ def clamp_smaller(grid: Grid, window: Grid) -> Grid:
     return (min(grid[0], window[0]), min(grid[1], window[1]))
 
 
+def check_conv_stages(value: Any, stages: int) -> None:
+    """`conv_stages` is "auto" or numbers of stages."""
+    if value.conv_stages != "auto" and not set(value.conv_stages) <= set(range(stages)):
+        raise ValueError(f"conv_stages={value.conv_stages} names stages from 0 to {stages - 1}")
+
+
 def check_stages(value: Any, names: tuple[str, ...], stages: int) -> None:
     """Each named tuple of a spec has one entry a stage."""
     for name in names:
