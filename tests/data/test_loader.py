@@ -305,3 +305,14 @@ def test_repeated_samples_stand_in_one_batch_and_differ() -> None:
     once = next(batch for batch in loader(20, 20).epoch(0))
     first = repeated[0].names[0]
     assert torch.equal(once.images[once.names.index(first)], repeated[0].images[0])  # the first copy is the usual one
+
+
+def test_an_epoch_of_so_many_steps_is_a_cut_of_the_passes() -> None:
+    """Whatever its length; processes and parts share each step as in a pass."""
+    for options in ({}, {"parts": 2}, {"parts": 2, "world": 2, "rank": 1}):
+        whole, cut = loader(11, 4, **options), loader(11, 4, steps=3, **options)
+        passes = [draw for epoch in range(6) for draw in whole.draws(epoch)]
+        each = 3 * options.get("parts", 1)
+        assert [draw for epoch in range(4) for draw in cut.draws(epoch)] == passes
+        assert cut.draws(2) == passes[2 * each : 3 * each] and len(cut) == each
+    assert len(loader(11, 4, steps=1)) == 1

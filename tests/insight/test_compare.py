@@ -13,7 +13,7 @@ import tiny
 from vitrail.errors import InputError
 from vitrail.insight.compare import compare, hardest, labels, read_results
 from vitrail.recipes import sources
-from vitrail.recipes.pictures import Answer
+from vitrail.recipes.classifying import Answer
 from vitrail.recipes.recipe import AdamW, Recipe, to_json
 
 

@@ -70,10 +70,9 @@ def test_states_of_processes_add_up() -> None:
     whole.update(Scores(scores), target)
     first.update(Scores(scores[:30]), target[:30])
     second.update(Scores(scores[30:]), target[30:])
-    for mine, theirs in zip(first.sums(), second.sums(), strict=True):
-        mine += theirs
+    first.absorb([second.states()])
     assert first.compute() == pytest.approx(whole.compute(), rel=1e-12)
-    assert {state.dtype for state in whole.calibration.sums()} == {torch.int64, torch.float64}
+    assert {state.dtype for state in whole.calibration.states()} == {torch.int64, torch.float64}
 
 
 def test_the_edges() -> None:

@@ -11,7 +11,7 @@ import torch
 
 import tiny
 from vitrail.errors import InputError
-from vitrail.recipes import evaluation, run, use
+from vitrail.recipes import classifying, evaluation, run, use
 from vitrail.recipes.find import of_run
 from vitrail.recipes.recipe import Folder
 from vitrail.train.files import held
@@ -67,7 +67,7 @@ def test_a_run_without_its_best_state_can_still_be_finished(
         harm()
         run.train(of_run(out), out, OPTIONS, resume="auto")
         assert (out / "best.safetensors").read_bytes() == before
-        assert all((out / name).is_file() for name in run.OUTCOME + run.PICTURES)
+        assert all((out / name).is_file() for name in run.OUTCOME + classifying.PICTURES)
     capsys.readouterr()
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 import tiny
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
-from vitrail.recipes import evaluation, run, sources, use
+from vitrail.recipes import classifying, evaluation, run, sources, use
 from vitrail.recipes.find import of_run
 from vitrail.recipes.recipe import SGD, Digits, Folder, Model, from_json, to_json
 from vitrail.train.processes import ALONE
@@ -39,7 +39,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_all_its_files(finished: Path, data: Path) -> None:
     always = ("recipe.json", "metrics.jsonl", "steps.jsonl", "checkpoints")
-    assert sorted(path.name for path in finished.iterdir()) == sorted(always + run.OUTCOME + run.PICTURES)
+    assert sorted(path.name for path in finished.iterdir()) == sorted(always + run.OUTCOME + classifying.PICTURES)
     summary = json.loads((finished / "summary.json").read_text())
     assert (summary["model"], summary["pictures"], summary["held_out"], summary["epochs"]) == ("iwin_nano", 12, 6, 6)
     assert summary["top1"] == read(finished)[-1]["top1"] >= 0.8

@@ -40,7 +40,7 @@ def test_the_loss_is_smoothed_cross_entropy_for_indices_and_shares() -> None:
 
 
 def test_a_prediction_is_probabilities_in_order() -> None:
-    prediction = Classify(3).predict(Constant(2.0, 0.0, 3.0), torch.zeros(2, 3, 4, 4))
+    prediction = Classify(3).predict(Constant(2.0, 0.0, 3.0), Batch.of(torch.zeros(2, 3, 4, 4)))
     shares, best = prediction.top(5)
     assert best.tolist() == [[2, 0, 1]] * 2
     assert torch.allclose(shares.sum(1), torch.ones(2))
@@ -73,6 +73,6 @@ def test_four_samples_are_learnt_by_heart() -> None:
         loss.backward()
         optimizer.step()
     metric = task.metric()
-    metric.update(task.predict(model, four.images), four.target)
+    metric.update(task.predict(model, four), four.target)
     assert loss.item() < 0.05
     assert metric.compute()["top1"] == 1.0

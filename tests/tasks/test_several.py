@@ -34,9 +34,11 @@ def test_the_loss_is_that_of_the_whole_set() -> None:
 
 def test_views_of_a_picture_are_averaged_after_the_softmax() -> None:
     several = images(2, 5)
-    scores = Several(4, ((0,),)).predict(Sums(), several).scores
+    scores = Several(4, ((0,),)).predict(Sums(), Batch.of(several)).scores
     expected = torch.stack(
         [torch.stack([Sums()(view[None])[0].softmax(0) for view in each]).mean(0) for each in several]
     )
     torch.testing.assert_close(scores, expected)
-    torch.testing.assert_close(Classify(4).predict(Sums(), several[:, :1]).scores, Sums()(several[:, 0]).softmax(1))
+    torch.testing.assert_close(
+        Classify(4).predict(Sums(), Batch.of(several[:, :1])).scores, Sums()(several[:, 0]).softmax(1)
+    )

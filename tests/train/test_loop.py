@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,12 @@ class Error:
     def update(self, prediction: Tensor, target: Tensor) -> None:
         self.total += torch.tensor([(prediction.cpu().float() - target).abs().sum().item(), len(target)])
 
-    def sums(self) -> tuple[Tensor, ...]:
-        return (self.total,)
+    def states(self) -> Tensor:
+        return self.total
+
+    def absorb(self, states: Iterable[Tensor]) -> None:
+        for state in states:
+            self.total += state
 
     def compute(self) -> dict[str, float]:
         return {"error": float(self.total[0] / self.total[1])}
@@ -75,6 +80,8 @@ class Loss:
 class Regress:
     """A task the loop has never heard of."""
 
+    best, shown = "brightness", ("error",)
+
     def __init__(self, poison: str | None = None) -> None:
         self.poison = poison
 
@@ -82,9 +89,12 @@ class Regress:
         loss = F.mse_loss(model(batch.images)[:, 0].float(), batch.target.float())
         return Loss(loss * float("nan") if self.poison in batch.names else loss)
 
-    def predict(self, model: nn.Module, images: Tensor) -> Tensor:
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
         with torch.no_grad():
-            return model(images)[:, 0]
+            return model(batch.images)[:, 0]
+
+    def idle(self, model: nn.Module, skipped: tuple[str, ...]) -> Batch:
+        return Batch.of(torch.zeros(1, 3, 4, 4), skipped)
 
     def metric(self) -> Error:
         return Error()
@@ -114,7 +124,6 @@ def plan(
         Setting(torch.device("cpu"), **setting),
         Average(model, average) if average else None,
         torch.amp.GradScaler("cpu") if setting.get("precision") == "float16" else None,
-        score="brightness",
     )
 
 

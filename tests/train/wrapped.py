@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from vitrail.data.sample import Batch
 from vitrail.models.catalogue import create_model
 from vitrail.tasks.classify import Classify
 from vitrail.train.loop import Objective
@@ -28,7 +29,8 @@ def main(kind: str, name: str) -> None:
             for ours, theirs in zip(model.features(pictures), alone.features(pictures), strict=True):
                 torch.testing.assert_close(ours, theirs)
             task = objective.task if hasattr(objective, "task") else objective.module.task
-            torch.testing.assert_close(task.predict(model, pictures).scores, task.predict(alone, pictures).scores)
+            batch = Batch.of(pictures)
+            torch.testing.assert_close(task.predict(model, batch).scores, task.predict(alone, batch).scores)
         held = sum(getattr(p, "_local_tensor", p).numel() for p in model.parameters())
         print("holds", held, "of", sum(p.numel() for p in alone.parameters()))
 

@@ -64,10 +64,10 @@ def evaluate(
         said = find.of_run(trained).data if trained.is_dir() else None
         if data is None:
             assert said
-            chosen, asked = said, evaluation.ask_of_run(model, said)
+            chosen, asked = said, evaluation.ask_of_run(model, said)  # type: ignore[arg-type]
         else:
             chosen = sources.named(data, said)
-            asked = evaluation.ask(model, chosen, labels)
+            asked = evaluation.ask(model, chosen, labels)  # type: ignore[arg-type]
         if processes.first and asked.note:
             typer.echo(asked.note, err=True)
         number = sources.workers(chosen, workers)

@@ -94,6 +94,12 @@ class DetectionSet:
         again.order = self.order[np.asarray(indices, dtype=np.int64)]
         return again
 
+    def without_masks(self) -> DetectionSet:
+        """The same pictures for a model of boxes, which need no mask unpacked."""
+        again = copy.copy(self)
+        again.masks = False
+        return again
+
     def with_boxes(self) -> DetectionSet:
         """The pictures that hold something to find; the papers' toolbox trains on these alone."""
         return self.chosen([index for index in range(len(self)) if not self.record(index).crowd.all()])

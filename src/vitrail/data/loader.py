@@ -71,7 +71,7 @@ class Batches(Dataset["Batch | InputError"]):
     def join(self, loaded: Sequence[Any], draw: Draw, skipped: tuple[str, ...]) -> Any:
         """The batch of what the samples became."""
         if not loaded:
-            return Batch(torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), (), skipped)
+            return Batch.of(torch.empty(0, 3, 1, 1), skipped)
         tensors, targets, names = zip(*loaded, strict=True)
         images, target = torch.stack(tensors), torch.tensor(targets)
         if self.mixing:
@@ -109,6 +109,8 @@ class Loader:
         rank, world: Which of how many processes this one is.
         parts: Equal pieces, one after the other, in which this process gets its share of a training batch.
         repeats: Changed copies of a sample that stand in one training batch; the epoch keeps its length.
+        steps: Training batches that count as an epoch, whatever part of a pass through the data, or how many, they
+            are; None: one pass.
     Raises: InputError where `world` times `parts` does not divide a training batch, there is nothing to load, or
         nothing to tell apart in training.
     """
@@ -124,10 +126,11 @@ class Loader:
         pin: bool = False,
         parts: int = 1,
         repeats: int = 1,
+        steps: int | None = None,
     ) -> None:
         _check(batches.pictures, shuffle, batches.fewest)
         self.batches, self.shuffle, self.rank, self.world = batches, shuffle, rank, world
-        self.parts, self.repeats = parts, repeats
+        self.parts, self.repeats, self.steps = parts, repeats, steps
         self.batch = min(batch, len(batches.pictures)) if shuffle else batch
         if shuffle and self.batch % (world * parts):
             shared = f"{world} process{'es' * (world > 1)}" + (f" in {parts} parts" if parts > 1 else "")
@@ -175,6 +178,18 @@ class Loader:
             mine = range(self.rank, count, self.world)
             each = max(self.batch // self.world, 1)
             return [Draw(epoch, tuple(mine[start : start + each])) for start in range(0, len(mine), each)]
+        if self.steps is None:
+            return self._once(epoch)
+        whole = count // self.batch  # batches of a pass
+        first, behind = epoch * self.steps, (epoch + 1) * self.steps
+        passes = range(first // whole, -(-behind // whole))
+        draws = [draw for number in passes for draw in self._once(number)]
+        begun = passes.start * whole
+        return draws[(first - begun) * self.parts : (behind - begun) * self.parts]
+
+    def _once(self, epoch: int) -> list[Draw]:
+        """A pass through the data."""
+        count = len(self.batches.pictures)
         generator = torch.Generator().manual_seed(mix(self.batches.seed, epoch))
         order = torch.randperm(count, generator=generator).tolist()
         each = self.batch // self.world // self.parts

@@ -59,6 +59,11 @@ class Batch:
     names: tuple[str, ...]
     skipped: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, images: Tensor, skipped: tuple[str, ...] = ()) -> Batch:
+        """Pictures whose classes nobody knows: no targets, no names."""
+        return cls(images, torch.empty(0, dtype=torch.int64), (), skipped)
+
     def __len__(self) -> int:
         return len(self.names)
 

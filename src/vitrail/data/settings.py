@@ -32,6 +32,7 @@ class Preprocessing:
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+    kind: Literal["pictures"] = "pictures"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -74,6 +75,7 @@ class Augment:
     mixup: Amount = 0.0
     cutmix: Amount = 0.0
     repeats: Annotated[int, Field(ge=1)] = 1
+    kind: Literal["pictures"] = "pictures"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,6 +140,7 @@ class DetectionAugment:
     jitter: LargeJitter | None = None
     flip: Part = 0.5
     paste: Part = 0.0
+    kind: Literal["boxes"] = "boxes"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -152,3 +155,4 @@ class DetectionPreprocessing:
     multiple: Annotated[int, Field(ge=1)] = 32
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+    kind: Literal["boxes"] = "boxes"

@@ -12,7 +12,7 @@ from vitrail.draw.curves import draw_curves
 from vitrail.draw.grid import Cell, draw_grid
 from vitrail.errors import InputError
 from vitrail.recipes import find, sources
-from vitrail.recipes.pictures import Answer, read_answers
+from vitrail.recipes.classifying import Answer, read_answers
 from vitrail.recipes.recipe import Recipe, to_json
 from vitrail.train.record import read, write_text
 

@@ -5,11 +5,20 @@ B samples of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 BINS = 15
 LEAST = torch.finfo(torch.float32).tiny  # a probability that underflowed to 0 counts as this: 87.3 nats
+
+
+def add(mine: tuple[Tensor, ...], others: Iterable[tuple[Tensor, ...]]) -> None:
+    """Adds to each tensor those of `others` in its place."""
+    for state in others:
+        for here, there in zip(mine, state, strict=True):
+            here += there
 
 
 class Calibration:
@@ -33,9 +42,13 @@ class Calibration:
         self.confidence += bins.bincount(sure, minlength=BINS)
         self.nats -= truth.cpu().double().clamp(LEAST, 1.0).log().sum()
 
-    def sums(self) -> tuple[Tensor, ...]:
-        """The states; added up in place over processes they describe all samples."""
+    def states(self) -> tuple[Tensor, ...]:
+        """The sums, for another process to `absorb`."""
         return self.count, self.right, self.confidence, self.nats
+
+    def absorb(self, states: Iterable[tuple[Tensor, ...]]) -> None:
+        """Counts what other processes did, too."""
+        add(self.states(), states)
 
     def compute(self) -> dict[str, float]:
         """ "ece", the expected calibration error in [0, 1], and "nll", nats per sample; NaN before the first sample.

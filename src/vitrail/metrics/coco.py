@@ -129,6 +129,17 @@ class Coco:
         measured = self.measured(what)
         return measured["precision"][place, :, :, 0, -1].T, measured["scores"][place, :, :, 0, -1].T
 
+    def best_scores(self, what: What = "box") -> np.ndarray:
+        """(K,) the score of each class from which on F1 = 2 P R / (P + R) is highest; 0.5 for one of which there is
+        nothing, or nothing right.
+        """
+        precision, scores = self.curves(what)
+        recall = np.linspace(0, 1, precision.shape[1])
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+        place = f1.argmax(1)
+        rows = np.arange(len(place))
+        return np.where(f1[rows, place] > 0, scores[rows, place], 0.5)
+
     def measured(self, what: What) -> dict[str, np.ndarray]:
         """precision, scores (T, R, K, 4 areas, 3 counts) and recall (T, K, 4, 3) of all pictures."""
         if what not in self._measured:

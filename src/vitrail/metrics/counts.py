@@ -5,12 +5,13 @@ B samples of a batch, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from vitrail.metrics.calibration import Calibration
+from vitrail.metrics.calibration import Calibration, add
 
 
 class Scored(Protocol):
@@ -44,9 +45,13 @@ class Counts:
         truth = scores.gather(1, target[:, None])[:, 0]
         self.calibration.update(highest[:, 0], best[:, 0] == target, truth)
 
-    def sums(self) -> tuple[Tensor, ...]:
-        """The states; added up in place over processes they describe all samples."""
-        return self.confusion, self.in_top5, *self.calibration.sums()
+    def states(self) -> tuple[Tensor, ...]:
+        """The sums, for another process to `absorb`."""
+        return self.confusion, self.in_top5, *self.calibration.states()
+
+    def absorb(self, states: Iterable[tuple[Tensor, ...]]) -> None:
+        """Counts what other processes did, too."""
+        add(self.states(), states)
 
     def compute(self) -> dict[str, float]:
         """Of all samples counted: "top1", "top5" where there are more than five classes, "ece" and "nll".

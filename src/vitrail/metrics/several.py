@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -36,9 +36,13 @@ class SeveralRight:
         right = inside.gather(1, best[:, None])[:, 0]
         self.calibration.update(confidence, right, (scores.double() * inside).sum(1))
 
-    def sums(self) -> tuple[Tensor, ...]:
-        """The states; added up in place over processes they describe all samples."""
-        return self.calibration.sums()
+    def states(self) -> tuple[Tensor, ...]:
+        """The sums, for another process to `absorb`."""
+        return self.calibration.states()
+
+    def absorb(self, states: Iterable[tuple[Tensor, ...]]) -> None:
+        """Counts what other processes did, too."""
+        self.calibration.absorb(states)
 
     def compute(self) -> dict[str, float]:
         """ "top1" and "ece" in [0, 1], and "nll": -log of the probability of the whole set; NaN before the first."""

@@ -135,7 +135,13 @@ _CASCADE: dict[str, Any] = {
 
 
 class Detector(Assembled):
-    """Pictures to boxes. `model(images)` is the part that is the same for every content, and compiles in one graph."""
+    """Pictures to boxes. `model(images)` is the part that is the same for every content, and compiles in one graph.
+
+    Attributes:
+        masks: Whether it finds masks, too.
+    """
+
+    masks = False
 
     def loss(self, images: Tensor, sizes: Sizes, targets: Sequence[Instances]) -> dict[str, Tensor]:
         """The losses of a batch by name, each one number; their sum is to fall.
@@ -201,7 +207,7 @@ class RCNN(Detector):
 
     def __init__(self, spec: RCNNSpec, backbone: Network, num_classes: int) -> None:
         super().__init__(backbone)
-        self.mask_threshold = spec.mask_threshold
+        self.masks, self.mask_threshold = spec.masks, spec.mask_threshold
         self.neck = FPN(backbone.channels, backbone.strides, spec.channels, extra="pool")
         self.rpn = RPN(
             spec.channels,

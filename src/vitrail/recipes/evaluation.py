@@ -137,7 +137,7 @@ def ask_of_run(trained: Trained, data: Folder | Digits) -> Question:
     """The pictures that a run held out of `data`. Raises: InputError where their classes are not the run's."""
     held_out = sources.open_split(data)[1]
     if held_out.classes != trained.classes:
-        held_out = reindex(held_out, trained.classes)  # type: ignore[arg-type]
+        held_out = reindex(held_out, trained.classes)
     return Question(trained, held_out, Classify(len(trained.classes)), "plain")
 
 

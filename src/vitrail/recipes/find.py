@@ -12,6 +12,7 @@ from vitrail.errors import InputError, nearest
 from vitrail.recipes import imagenet_iwin, imagenet_resnet, imagenet_scalablevit, imagenet_swin
 from vitrail.recipes.demo import demo
 from vitrail.recipes.finetune import finetune
+from vitrail.recipes.finetune_boxes import finetune_boxes
 from vitrail.recipes.recipe import Recipe, from_json, one_line
 
 RECIPES = {
@@ -19,6 +20,7 @@ RECIPES = {
     for function in (
         demo,
         finetune,
+        finetune_boxes,
         *imagenet_iwin.RECIPES,
         *imagenet_swin.RECIPES,
         *imagenet_scalablevit.RECIPES,

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vitrail.data.settings import STRICT, Amount, Augment, Preprocessing
+from vitrail.data.settings import (
+    STRICT,
+    Amount,
+    Augment,
+    DetectionAugment,
+    DetectionPreprocessing,
+    Preprocessing,
+)
 from vitrail.errors import InputError
 from vitrail.models.spec import Share
 
@@ -64,6 +71,28 @@ class Digits:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Boxes:
+    """Pictures with boxes, and masks where there are any, at `path`; parts and shares as `Folder` has them.
+
+    layout: How they lie there; "auto" looks. "coco": a COCO json a part. "voc": Pascal VOC's xml files. "yolo": a text
+        file a picture.
+    empty: Train on pictures without a thing, too; the papers' toolbox leaves them out.
+    """
+
+    path: str | None = None
+    layout: Literal["auto", "coco", "voc", "yolo"] = "auto"
+    empty: bool = False
+    held_out: Share = 0.2
+    seed: Seed = 0
+    kind: Literal["boxes"] = "boxes"
+
+
+Data = Folder | Digits | Boxes
+SMOOTHED = ("pictures", "clips")
+GOES_WITH = {"folder": "pictures", "digits": "pictures"}  # kind of data -> kind of settings, where they differ
+
+
+@dataclass(frozen=True, config=STRICT)
 class AdamW:
     """`lr` is the highest learning rate reached, for the recipe's batch as it is; nothing scales it."""
 
@@ -93,7 +122,7 @@ Times = Literal["step", "epoch"]
 class Cosine:
     """From `start` to the optimizer's lr in a line over `warmup` epochs, then half a cosine to `end`.
 
-    by: How often the rate changes.
+    by: How often the rate changes.     warmup_in: What the warm-up counts, where it is not epochs.
     within: The cosine is counted from the first epoch, so that the warm-up hides its beginning, and a rate by epoch is
         that of the epoch before: DeiT's scheduler. Else it begins after the warm-up: Swin's.
     """
@@ -102,6 +131,7 @@ class Cosine:
     start: Rate = 0.0
     end: Rate = 0.0
     by: Times = "step"
+    warmup_in: Times = "epoch"
     within: bool = False
     kind: Literal["cosine"] = "cosine"
 
@@ -115,6 +145,7 @@ class Polynomial:
     end: Rate = 0.0
     power: PositiveFloat = 1.0
     by: Times = "step"
+    warmup_in: Times = "epoch"
     kind: Literal["polynomial"] = "polynomial"
 
 
@@ -127,6 +158,7 @@ class Steps:
     warmup: Epochs = 0.0
     start: Rate = 0.0
     by: Times = "step"
+    warmup_in: Times = "epoch"
     kind: Literal["steps"] = "steps"
 
 
@@ -155,6 +187,7 @@ class Recipe:
     batch: Pictures per step over all processes together.
     accumulate: Parts a batch is computed in, one after the other, to spare memory; the step is the same, but for what
         looks at a whole part: mixing and batch norm.
+    steps: Steps that count as an epoch, after each of which is measured; None: as many as go once through the data.
     smoothing: Share of each target given evenly to all classes.
     clip: Largest norm of all gradients together; None leaves them.
     precision: "bfloat16" and "float16" compute products in it, float16 with the loss scaled so that small gradients
@@ -169,15 +202,16 @@ class Recipe:
     """
 
     model: Model
-    data: Annotated[Folder | Digits, Field(discriminator="kind")]
+    data: Annotated[Data, Field(discriminator="kind")]
     optimizer: Annotated[AdamW | SGD, Field(discriminator="kind")] = AdamW()
     groups: Groups = Groups()
     schedule: Annotated[Cosine | Polynomial | Steps, Field(discriminator="kind")] = Cosine()
     epochs: PositiveInt = 100
+    steps: PositiveInt | None = None
     batch: PositiveInt = 128
     accumulate: PositiveInt = 1
-    preprocessing: Preprocessing = Preprocessing()
-    augment: Augment = Augment()
+    preprocessing: Annotated[Preprocessing | DetectionPreprocessing, Field(discriminator="kind")] = Preprocessing()
+    augment: Annotated[Augment | DetectionAugment, Field(discriminator="kind")] = Augment()
     smoothing: Share = 0.0
     clip: PositiveFloat | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -186,9 +220,27 @@ class Recipe:
     seed: Seed = 0
     weights: str | None = None
 
+    def __post_init__(self) -> None:
+        wanted = GOES_WITH.get(self.data.kind, self.data.kind)
+        for name, came in (("preprocessing", self.preprocessing.kind), ("augment", self.augment.kind)):
+            if came != wanted:
+                raise ValueError(f"{name} is for {came}, data.kind={self.data.kind} wants that for {wanted}")
+        if self.smoothing and wanted not in SMOOTHED:
+            raise ValueError(f"smoothing={self.smoothing:g} is for classes of pictures, data.kind={self.data.kind}")
+
 
 LONGEST = 100  # letters of what came that an error repeats
-KINDS = {"folder", "digits", "adamw", "sgd", "cosine", "polynomial", "steps"}  # pydantic names them within a path
+KINDS = {
+    "folder",
+    "digits",
+    "boxes",
+    "pictures",
+    "adamw",
+    "sgd",
+    "cosine",
+    "polynomial",
+    "steps",
+}  # pydantic names them within a path
 _ADAPTER = TypeAdapter(Recipe)
 
 
@@ -213,4 +265,6 @@ def one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in KINDS)
     said, came = first["msg"].removeprefix("Value error, "), repr(first["input"])
+    if not field:  # the whole is wrong, and what it says names its parts
+        return said
     return f"{field}: {said[0].lower() + said[1:]}; got {came if len(came) <= LONGEST else came[:LONGEST] + '…'}"

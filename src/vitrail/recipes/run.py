@@ -3,8 +3,8 @@
 RUN/recipe.json      the resolved recipe                RUN/checkpoints/        to resume from
 RUN/metrics.jsonl    one line per epoch                 RUN/model.safetensors   the trained model, by itself
 RUN/steps.jsonl      about fifty lines an epoch         RUN/best.safetensors    the same after its best epoch
-RUN/summary.json     the result                         RUN/predictions.jsonl   every held-out picture
-RUN/unreadable.txt   pictures that were passed over     RUN/*.png               curves, confusion, predictions, ...
+RUN/summary.json     the result                         RUN/predictions.json*   every held-out picture
+RUN/unreadable.txt   pictures that were passed over     RUN/*.png               curves, predictions, ...
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ from rich.console import Console
 from torch import nn
 
 from vitrail import count, weights
-from vitrail.data import transforms
-from vitrail.data.loader import Batches, Loader
-from vitrail.data.sample import Pictures
+from vitrail.data.loader import Loader
 from vitrail.errors import InputError
-from vitrail.metrics.counts import Counts
 from vitrail.models.assemble import Network
+from vitrail.models.assembled import Assembled
 from vitrail.models.catalogue import create_model
-from vitrail.models.others import Other
-from vitrail.recipes import pictures, sources
+from vitrail.recipes import sources
+from vitrail.recipes.job import Ready
+from vitrail.recipes.jobs import JOBS, job_of
 from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, from_json, to_json
 from vitrail.recipes.start import begin_from, resolve
-from vitrail.tasks.classify import Classify
 from vitrail.train import checkpoint, schedule
 from vitrail.train import optimizer as optimizers
 from vitrail.train.average import Average
@@ -45,8 +43,8 @@ from vitrail.train.processes import ALONE, Processes, find_device, joined
 from vitrail.train.record import Board, Record, read, write_text
 from vitrail.train.stopping import listening
 
-OUTCOME = ("summary.json", "model.safetensors", "best.safetensors", "predictions.jsonl")
-PICTURES = ("curves.png", "confusion.png", "predictions.png", "reliability.png")
+OUTCOME = ("summary.json", "model.safetensors", "best.safetensors")
+PICTURES = sorted({name for job in JOBS.values() for name in job.PICTURES})
 
 
 @dataclass(frozen=True)
@@ -115,12 +113,11 @@ def train(
                 f"`vitrail train {out} --resume auto` goes on."
             )
             return None
-        assert isinstance(metric, Counts)
         summary = {
             "model": recipe.model.name,
             "parameters": count.parameters(plan.model),
             **metric.compute(),
-            f"best_{plan.score}": progress.best,
+            f"best_{plan.task.best}": progress.best,
             "best_epoch": progress.best_epoch,
             "epochs": recipe.epochs,
             "pictures": _pictures(plan),
@@ -132,11 +129,12 @@ def train(
         if processes.first:
             last = checkpoints.newest(record.say) or state
             assert last
-            _keep(recipe, out, plan, held_out, checkpoints, last, record.say)
+            job = job_of(recipe)
+            _keep(recipe, out, plan, held_out, checkpoints, last, job.about(metric), record.say)
             record.close(summary)
             usable = weights.open_model(out / "model.safetensors")[0].to(where)
             alone = replace(plan, model=usable, average=None, setting=replace(plan.setting, processes=ALONE))
-            pictures.draw_run(out, recipe.model.name, alone, metric, held_out)
+            job.draw(out, recipe.model.name, alone, metric, held_out)
         return {**summary, "run": str(out)}
 
 
@@ -147,7 +145,7 @@ def prepare(
     options: Options = Options(),
     resume: bool = False,
     say: Callable[[str], None] | None = None,
-) -> tuple[Plan, Pictures]:
+) -> tuple[Plan, Any]:
     """Everything a run needs, built from its recipe; and the held-out pictures.
 
     Args:
@@ -156,26 +154,21 @@ def prepare(
     training, held_out = sources.open_split(recipe.data)
     torch.manual_seed(recipe.seed)
     model = create_model(recipe.model.name, len(training.classes), recipe.model.size, **recipe.model.overrides)
-    if model.num_classes != len(training.classes):
-        raise InputError(
-            f"{recipe.model.name} is a backbone without classes; "
-            f"{recipe.model.name.removeprefix('dense_')} is its classifier."
-        )
-    if isinstance(model, Other):
-        share = min(recipe.batch, len(training)) // (processes.world * recipe.accumulate)
-        model.try_out(max(share, 1), training=True)
+    job, share = job_of(recipe), min(recipe.batch, len(training)) // (processes.world * recipe.accumulate)
+    job.check(model, recipe.model.name, training, share)
     if recipe.weights and not resume:  # a run that resumes has weights of its own
         line = begin_from(model, recipe.weights, training.classes)
         if say:
             say(line)
     if recipe.precision == "float16" and processes.sharded:
         raise InputError("precision=float16 cannot be shared out by fsdp here; precision=bfloat16 can.")
+    if isinstance(model, Assembled) and processes.world > 1 and device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a process's share of a batch is too small by itself
     model.to(device)
     freeze(model, recipe.groups.frozen)
     processes.shard(model)
-    loader, rest = _loaders(
-        recipe, training, held_out, processes, sources.workers(recipe.data, options.workers), device
-    )
+    ready = job.ready(recipe, model, training, held_out, processes.world)
+    loader, rest = _loaders(recipe, ready, processes, sources.workers(recipe.data, options.workers), device)
     setting = Setting(
         device,
         processes,
@@ -187,7 +180,7 @@ def prepare(
     )
     return Plan(
         model,
-        Classify(len(training.classes), recipe.smoothing),
+        ready.task,
         loader,
         rest,
         _optimizer(recipe, model),
@@ -201,17 +194,13 @@ def prepare(
 
 
 def _loaders(
-    recipe: Recipe, training: Pictures, held_out: Pictures, processes: Processes, workers: int, device: torch.device
+    recipe: Recipe, ready: Ready, processes: Processes, workers: int, device: torch.device
 ) -> tuple[Loader, Loader]:
     """The training batches, and the held-out ones."""
-    usual, pin = transforms.for_use(recipe.model.size, recipe.preprocessing), device.type == "cuda"
-    changing = transforms.for_training(recipe.model.size, recipe.preprocessing, recipe.augment)
-    mixing = transforms.mixing(recipe.augment, len(training.classes))
-    shared = (workers, processes.rank, processes.world, pin)
-    batches = Batches(training, changing, recipe.seed, mixing, replace=True)
+    shared = (workers, processes.rank, processes.world, device.type == "cuda")
     return (
-        Loader(batches, recipe.batch, True, *shared, recipe.accumulate, recipe.augment.repeats),
-        Loader(Batches(held_out, usual, recipe.seed), max(2 * recipe.batch // recipe.accumulate, 1), False, *shared),
+        Loader(ready.training, recipe.batch, True, *shared, recipe.accumulate, ready.repeats, recipe.steps),
+        Loader(ready.measuring, ready.together, False, *shared),
     )
 
 
@@ -219,7 +208,7 @@ def rate_of(recipe: Recipe, steps: int) -> schedule.Rate:
     """The learning rate by step, for epochs of so many steps."""
     chosen, peak = recipe.schedule, recipe.optimizer.lr
     each = 1 if chosen.by == "epoch" else steps  # how often in an epoch the rate changes
-    warmup = round(chosen.warmup * each)
+    warmup = round(chosen.warmup / steps * each if chosen.warmup_in == "step" else chosen.warmup * each)
     if isinstance(chosen, Steps):
         at = [round(epoch * each) for epoch in chosen.at]
         rate = schedule.steps_down(peak, at, chosen.factor, warmup, chosen.start)
@@ -241,7 +230,7 @@ def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     return optimizers.sgd(found, chosen.lr, chosen.momentum)
 
 
-def _opening(recipe: Recipe, plan: Plan, held_out: Pictures, progress: Progress) -> str:
+def _opening(recipe: Recipe, plan: Plan, held_out: Any, progress: Progress) -> str:
     processes = plan.setting.processes
     several = (
         f" in {processes.world} processes ({'fsdp' if processes.sharded else 'ddp'})" if processes.world > 1 else ""
@@ -267,14 +256,15 @@ def _keep(
     recipe: Recipe,
     out: Path,
     plan: Plan,
-    held_out: Pictures,
+    held_out: Any,
     checkpoints: Checkpoints,
     last: dict[str, Any],
+    about: dict[str, Any],
     say: Callable[[str], None],
 ) -> None:
     """Writes the weights of the last state and the best ones, each with what its use needs."""
     assert isinstance(plan.model, Network)
-    said = {"classes": list(held_out.classes), "preprocessing": dataclasses.asdict(recipe.preprocessing)}
+    said = {"classes": list(held_out.classes), "preprocessing": dataclasses.asdict(recipe.preprocessing), **about}
     best, path = None, checkpoints.best()
     try:
         best = checkpoint.read(path) if path else None
@@ -342,7 +332,7 @@ def _settle(recipe: Recipe, out: Path, checkpoints: Checkpoints, resume: bool, c
     claimed.enter_context(held(out))
     checkpoints.tidy()
     if not resume:
-        for name in OUTCOME + PICTURES:
+        for name in {*OUTCOME, *PICTURES}:
             (out / name).unlink(missing_ok=True)
         checkpoints.clear()
         for events in (out / "tensorboard").glob("events.out.tfevents.*"):

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 from vitrail.data import digits, layouts
 from vitrail.data.sample import Pictures
 from vitrail.errors import InputError
-from vitrail.recipes.recipe import Digits, Folder
+from vitrail.recipes.recipe import Boxes, Data, Digits, Folder
 
 
-def named(text: str, data: Folder | Digits | None = None) -> Folder | Digits:
+def named(text: str, data: Data | None = None) -> Data:
     """What `--data TEXT` means: the word `digits`, or the path of pictures, laid out and split as `data` says."""
-    if text == "digits":
+    if text == "digits" and not isinstance(data, Boxes):
         return data if isinstance(data, Digits) else Digits()
-    if isinstance(data, Folder):
+    if data and not isinstance(data, Digits):
         return replace(data, path=text)
     return Folder(text, held_out=data.held_out, seed=data.seed) if data else Folder(text)
 
 
-def open_split(data: Folder | Digits) -> tuple[Pictures, Pictures]:
+def open_split(data: Data) -> tuple[Any, Any]:
     """The training and the held-out pictures.
 
     Raises: InputError where the recipe names no folder, or what it names cannot be used.
     """
     if isinstance(data, Digits):
         return digits.open_split(data.held_out, data.seed)
+    if isinstance(data, Boxes):
+        from vitrail.data import detection_layouts
+
+        training, held_out = detection_layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
+        return training if data.empty else training.with_boxes(), held_out
     return layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
 
 
@@ -42,14 +48,19 @@ def open_held_out(data: Folder | Digits, classes: tuple[str, ...]) -> Pictures:
     return layouts.open_held_out(_path(data), data.layout, classes)
 
 
-def workers(data: Folder | Digits, asked: int | None) -> int:
+def workers(data: Data, asked: int | None) -> int:
     """Processes that decode: as many as asked for, else one per core up to eight; none for data in memory."""
     if asked is not None:
         return asked
     return 0 if isinstance(data, Digits) else min(os.cpu_count() or 1, 8)
 
 
-def _path(data: Folder) -> str:
+def _path(data: Folder | Boxes) -> str:
+    if data.path is None and isinstance(data, Boxes):
+        raise InputError(
+            "This recipe trains on your own pictures with boxes: --data FOLDER, laid out as COCO, Pascal VOC or YOLO "
+            "have it; docs/detection_data.md shows them."
+        )
     if data.path is None:
         raise InputError(
             "This recipe trains on your own pictures: --data FOLDER, with FOLDER/train/CLASS and FOLDER/val/CLASS, "

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vitrail import weights
 from vitrail.data import folders, images, transforms
+from vitrail.data.sample import Batch
 from vitrail.data.settings import Preprocessing
 from vitrail.data.views import for_views, how_many
 from vitrail.draw.grid import Cell
@@ -125,7 +126,7 @@ def predict(
     starts = range(0, len(pictures), each)
     for start in track(starts, len(starts), "predicting") if progress else starts:
         tensors = [transform(_opened(picture)) for picture in pictures[start : start + each]]
-        parts.append(task.predict(trained.model, torch.stack(tensors).to(device)).scores.cpu())
+        parts.append(task.predict(trained.model, Batch.of(torch.stack(tensors).to(device))).scores.cpu())
     return Classes(torch.cat(parts))
 
 

@@ -57,20 +57,28 @@ class Classify:
     classes: int
     smoothing: float = 0.0
 
+    best = "top1"
+    shown = ("top1", "top5")
+
     def loss(self, model: nn.Module, batch: Batch) -> Losses:
         """Mean cross entropy; targets are indices (B,) or shares (B, K), as mixing leaves them."""
         return Losses(F.cross_entropy(model(batch.images).float(), batch.target, label_smoothing=self.smoothing))
 
-    def predict(self, model: nn.Module, images: Tensor) -> Classes:
-        """Probabilities for (B, 3, H, W), or their mean over V views of each picture, (B, V, 3, H, W).
+    def predict(self, model: nn.Module, batch: Batch) -> Classes:
+        """Probabilities for images (B, 3, H, W), or their mean over V views of each picture, (B, V, 3, H, W).
 
         The model is used in the mode it is in.
         """
+        images = batch.images
         with torch.no_grad():
             if images.ndim == 4:
                 return Classes(model(images).float().softmax(1))
             scores = model(images.flatten(0, 1)).float().softmax(1)
             return Classes(scores.unflatten(0, images.shape[:2]).mean(1))
+
+    def idle(self, model: nn.Module, skipped: tuple[str, ...]) -> Batch:
+        """A batch of one black picture that nobody asks about."""
+        return Batch.of(torch.zeros(1, 3, *getattr(model, "size", (32, 32))), skipped)
 
     def metric(self) -> Counts:
         return Counts(self.classes)

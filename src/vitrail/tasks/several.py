@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vitrail.data.sample import Batch
 from vitrail.metrics.several import SeveralRight, members
@@ -25,9 +25,15 @@ class Several:
         logs = model(batch.images).float().log_softmax(1)
         return Losses(-logs.masked_fill(~inside, -torch.inf).logsumexp(1).mean())
 
-    def predict(self, model: nn.Module, images: Tensor) -> Classes:
+    best, shown = Classify.best, Classify.shown
+
+    def predict(self, model: nn.Module, batch: Batch) -> Classes:
         """As `Classify`."""
-        return Classify(self.classes).predict(model, images)
+        return Classify(self.classes).predict(model, batch)
+
+    def idle(self, model: nn.Module, skipped: tuple[str, ...]) -> Batch:
+        """As `Classify`."""
+        return Classify(self.classes).idle(model, skipped)
 
     def metric(self) -> SeveralRight:
         return SeveralRight(self.sets, self.classes)

@@ -40,14 +40,27 @@ class Losses(Protocol):
 
 class Metric(Protocol):
     def update(self, prediction: Any, target: Any) -> None: ...
-    def sums(self) -> Sequence[Tensor]: ...
+    def states(self) -> Any: ...
+    def absorb(self, states: Iterable[Any]) -> None: ...
     def compute(self) -> dict[str, float]: ...
 
 
 class Task(Protocol):
-    def loss(self, model: nn.Module, batch: Batch) -> Losses: ...
-    def predict(self, model: nn.Module, images: Tensor) -> Any: ...
+    """What a model learns.
+
+    best, shown: Of the metric's numbers the one that the best epoch has most of, and those that a line tells.
+    """
+
+    @property
+    def best(self) -> str: ...
+    @property
+    def shown(self) -> Sequence[str]: ...
+    def loss(self, model: nn.Module, batch: Any) -> Losses: ...
+    def predict(self, model: nn.Module, batch: Any) -> Any: ...
     def metric(self) -> Metric: ...
+    def idle(self, model: nn.Module, skipped: tuple[str, ...]) -> Any:
+        """A batch of one black picture that nobody asks about."""
+        ...
 
 
 class Objective(nn.Module):
@@ -57,7 +70,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.task = model, task
 
-    def forward(self, batch: Batch) -> Losses:
+    def forward(self, batch: Any) -> Losses:
         return self.task.loss(self.model, batch)
 
 
@@ -92,7 +105,6 @@ class Plan:
     seed: With the step and the process, decides what modules draw (drop path).
     average: A moving average of the weights, which is then what is measured.
     scaler: For float16: scales the loss so that small gradients survive.
-    score: The name of the number that the best epoch has most of.
     """
 
     model: nn.Module
@@ -106,7 +118,6 @@ class Plan:
     setting: Setting
     average: Average | None = None
     scaler: torch.amp.GradScaler | None = None
-    score: str = "top1"
 
     @property
     def steps(self) -> int:
@@ -168,14 +179,18 @@ def fit(run: Run) -> Metric:
         metric, measured = measure_held_out(plan, record)
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.sums, progress.seconds = [0.0, 0.0, 0.0], 0.0
-        score = measured.get(plan.score, math.nan)
+        score = measured.get(plan.task.best, math.nan)
         best = score > (-math.inf if progress.best is None else progress.best)
         if best:
             progress.best, progress.best_epoch = score, progress.epoch
         record.add({"epoch": progress.epoch, **trained, **measured})
         run.save(best)
         left = (time.perf_counter() - begun) / (run.step - gone) * (plan.epochs - progress.epoch) * plan.steps
-        record.say(describe(f"{progress.epoch:>{len(str(plan.epochs))}}/{plan.epochs}", trained, measured, left))
+        record.say(
+            describe(
+                f"{progress.epoch:>{len(str(plan.epochs))}}/{plan.epochs}", trained, measured, plan.task.shown, left
+            )
+        )
         if _agreed(plan, [float(bool(run.stop.asked))])[0] and progress.epoch < plan.epochs:
             raise Stopped
     return metric or measure_held_out(plan, record)[0]
@@ -321,20 +336,20 @@ def measure(
     was_training = model.training
     model.eval()
     metric = task.metric()
-    for batch in _together(batches, model, setting):
+    for batch in _together(batches, model, task, setting):
         if skipped is not None:
             skipped += batch.skipped
         if len(batch.images):
             with setting.autocast():
-                prediction = task.predict(model, batch.images.to(setting.device))
+                prediction = task.predict(model, batch.to(setting.device))
             if len(batch):
                 metric.update(prediction, batch.target)
-    setting.processes.add(metric.sums())
+    metric.absorb(setting.processes.others(metric.states()))
     model.train(was_training)
     return metric
 
 
-def _together(batches: Iterable[Batch], model: nn.Module, setting: Setting) -> Iterable[Batch]:
+def _together(batches: Iterable[Batch], model: nn.Module, task: Task, setting: Setting) -> Iterable[Batch]:
     """The batches; where the model is dealt out, as many in every process, since each forward needs all of them.
 
     A process that has run out, or has a batch without a readable picture, gets a black picture without a name.
@@ -342,24 +357,22 @@ def _together(batches: Iterable[Batch], model: nn.Module, setting: Setting) -> I
     if not setting.processes.sharded:
         yield from batches
         return
-    black = torch.zeros(1, 3, *getattr(model, "size", (32, 32)))
-    waiting, nothing = iter(batches), torch.empty(0, dtype=torch.int64)
+    waiting = iter(batches)
     while True:
         batch = next(waiting, None)
         busy = torch.tensor([float(batch is not None)])
         setting.processes.add([busy])
         if not busy.item():
             return
-        yield (
-            batch
-            if batch is not None and len(batch)
-            else Batch(black, nothing, (), batch.skipped if batch is not None else ())
-        )
+        skipped = () if batch is None else batch.skipped
+        yield batch if batch is not None and len(batch) else task.idle(model, skipped)
 
 
-def describe(epoch: str, trained: dict[str, float], measured: dict[str, float], left: float) -> str:
+def describe(
+    epoch: str, trained: dict[str, float], measured: dict[str, float], shown: Sequence[str], left: float
+) -> str:
     """One epoch in one line; `left` is the time to the end, in seconds."""
-    shares = "".join(f"  {name} {100 * value:.2f} %" for name, value in measured.items() if name.startswith("top"))
+    shares = "".join(f"  {name} {100 * measured[name]:.2f} %" for name in shown if name in measured)
     skipped = f"  {trained['unreadable']:.0f} unreadable" if "unreadable" in trained else ""
     minutes, seconds = divmod(int(left), 60)
     time_left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -103,6 +103,14 @@ class Processes:
             here = tensor.cuda() if dist.get_backend() == "nccl" else tensor
             dist.all_reduce(here)
             tensor.copy_(here)
+
+    def others(self, states: object) -> list[Any]:
+        """What every other process holds, in the order of their ranks."""
+        if self.world == 1:
+            return []
+        everyone: list[Any] = [None] * self.world
+        dist.all_gather_object(everyone, states)
+        return [each for rank, each in enumerate(everyone) if rank != self.rank]
 
     def align(self, model: nn.Module) -> None:
         """Gives every process the first one's buffers, such as the statistics of batch norm."""

@@ -1,4 +1,4 @@
-"""The pictures a run leaves behind, and its answer to every held-out picture.
+"""A run that learns which class a picture is of: its batches and its task, and what it leaves behind.
 
 curves.png   confusion.png   reliability.png   predictions.png   predictions.jsonl
 """
@@ -8,19 +8,57 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from vitrail.data.loader import Loader
+from torch import nn
+
+from vitrail.data import transforms
+from vitrail.data.loader import Batches, Loader
 from vitrail.data.sample import Pictures
+from vitrail.data.settings import Augment, Preprocessing
 from vitrail.draw.confusion import draw_confusion
 from vitrail.draw.curves import draw_curves
 from vitrail.draw.grid import Cell, draw_grid
 from vitrail.draw.reliability import draw_reliability
 from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
+from vitrail.models.assembled import Assembled
+from vitrail.models.others import Other
+from vitrail.recipes.job import Ready
+from vitrail.recipes.recipe import Recipe
+from vitrail.tasks.classify import Classify
 from vitrail.train.loop import Plan
 from vitrail.train.record import read, track, write_text
 
 SHOWN = 40
+PICTURES = ("curves.png", "confusion.png", "predictions.png", "reliability.png", "predictions.jsonl")
+
+
+def check(model: nn.Module, name: str, training: Pictures, share: int) -> None:
+    """Raises: InputError for a model without classes, or one that cannot take `share` of the training pictures."""
+    if getattr(model, "num_classes", None) != len(training.classes) or isinstance(model, Assembled):
+        raise InputError(f"{name} is a backbone without classes; {name.removeprefix('dense_')} is its classifier.")
+    if isinstance(model, Other):
+        model.try_out(max(share, 1), training=True)
+
+
+def ready(recipe: Recipe, model: nn.Module, training: Pictures, held_out: Pictures, world: int) -> Ready:
+    """The batches of pictures of one size, and cross entropy."""
+    settings, augment, size, count = recipe.preprocessing, recipe.augment, recipe.model.size, len(training.classes)
+    assert isinstance(settings, Preprocessing) and isinstance(augment, Augment)
+    changing, mixing = transforms.for_training(size, settings, augment), transforms.mixing(augment, count)
+    return Ready(
+        Batches(training, changing, recipe.seed, mixing, replace=True),
+        Batches(held_out, transforms.for_use(size, settings), recipe.seed),
+        Classify(count, recipe.smoothing),
+        augment.repeats,
+        max(2 * recipe.batch // recipe.accumulate, 1),
+    )
+
+
+def about(metric: Counts) -> dict[str, Any]:
+    """Nothing more."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -33,7 +71,7 @@ class Answer:
     probability: float
 
 
-def draw_run(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -> None:
+def draw(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -> None:
     """Writes the numbers' pictures, every answer, and predictions.png with the held-out pictures that went worst."""
     share = f"{100 * metric.compute()['top1']:.2f} % right of {int(metric.confusion.sum())} held-out pictures"
     draw_curves(out / "curves.png", {name: read(out)})
@@ -60,7 +98,7 @@ def answer_all(plan: Plan, pictures: Pictures) -> list[Answer]:
         if not len(batch):
             continue
         with plan.setting.autocast():
-            scores = plan.task.predict(plan.model, batch.images.to(plan.setting.device)).scores.cpu()
+            scores = plan.task.predict(plan.model, batch.to(plan.setting.device)).scores.cpu()
         truth = scores.gather(1, batch.target[:, None])[:, 0]
         rows = zip(batch.names, batch.target.tolist(), scores.argmax(1).tolist(), truth.tolist(), strict=True)
         found += [Answer(name, pictures.classes[t], pictures.classes[best], share) for name, t, best, share in rows]
