@@ -18,7 +18,7 @@ def test_rows_are_of_weights_that_exist():
     for name in sorted(WEIGHTS):
         row = origin(name)
         assert row.page and (row.top1 is None or 70 < row.top1 < 90)
-        assert set(preprocessing(name)) == {"share", "interpolation", "mean", "std"}
+        assert set(preprocessing(name)) == {"share", "interpolation", "mean", "std", "kind"}
         if row.url and WEIGHTS[name].num_classes == 21841:
             assert row.url.endswith("_22k.pth")
         if row.url and "in1k" in name:

@@ -20,7 +20,9 @@ def convert(
     prefix: Annotated[str | None, typer.Option(help="Before every name of that layout, such as backbone.")] = None,
     named: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="What it was trained as: iwin_small, or iwin_small.in1k_224."),
+        typer.Option(
+            "--as", metavar="NAME", help="What it was trained as: iwin_small.in1k_224; dense_NAME: a backbone alone."
+        ),
     ] = None,
     size: Annotated[str | None, typer.Option(help="HxW in pixels that the network is built for.")] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Another window; bias tables are resized.")] = None,

@@ -11,23 +11,26 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save as serialize
-from torch import Tensor, nn
+from torch import Tensor
 
 from vitrail.errors import InputError, nearest
 from vitrail.models.assemble import Backbone, Network
-from vitrail.models.catalogue import ROWS, WEIGHTS, build
+from vitrail.models.assembled import Assembled
+from vitrail.models.catalogue import ROWS, WEIGHTS, kind_of
 from vitrail.models.others import Other
 from vitrail.models.spec import to_dict
 from vitrail.train.files import replacing
-from vitrail.weights import files, origins
-from vitrail.weights.formats import LAYOUTS, to_release
-from vitrail.weights.load import load_weights, unwrap
+from vitrail.weights import files, labels, origins
+from vitrail.weights.change import by, changed
+from vitrail.weights.formats import LAYOUTS, Layout, body
+from vitrail.weights.heads import INNER, label
+from vitrail.weights.load import unwrap
 from vitrail.weights.pickles import read_pickle
-from vitrail.weights.recognise import differing_fields, family
+from vitrail.weights.recognise import family
 from vitrail.weights.restore import UNUSED, Restored, restore
 
 OURS = "vitrail"
@@ -65,7 +68,7 @@ def convert(source: str | Path, target: str | Path, wanted: Wanted | None = None
     """
     wanted, source, target = wanted or Wanted(), Path(source), Path(target)
     _check_target(source, target, wanted)
-    tensors, document, taken = _opened(source)
+    tensors, document, taken, names = _opened(source)
     beside = {name: value for name, value in tensors.items() if name.startswith(files.BESIDE)}
     report: dict[str, Any] = {"in": str(source), "out": str(target), "taken": taken, "left_out": [], "notes": []}
     changes = list(document.get("changes", []))
@@ -82,15 +85,16 @@ def convert(source: str | Path, target: str | Path, wanted: Wanted | None = None
         report |= {"layout": found.layout.name, "tensors": restored.loaded, "left_out": left_out}
         if restored.begun:
             changes.append(f"{len(restored.begun)} tensors that the file does not have begin anew: {restored.begun[0]}")
-        if not (restored.known or wanted.size or isinstance(model, Backbone)):
-            report["notes"].append(f"nothing shows the size it was trained at; built for {_by(model.size)}")
-        said = _row(wanted.named)
+        if not (restored.known or wanted.size or isinstance(model, Backbone | Assembled)):
+            report["notes"].append(f"nothing shows the size it was trained at; built for {by(model.size)}")
+        said = {} if isinstance(model, Assembled) else _row(wanted.named)
+        said["classes"] = names
         origin = _provenance(source, restored, taken)
         if origin["dtype"] == "float64":
             changes.append("float64 -> float32")
     found_changes = len(changes)
-    report["recognised"] = f"{family(type(model.spec))} ({model.name})"
-    model = _changed(model, wanted, changes)
+    report["recognised"] = f"{label(model)} ({model.name})"
+    model = changed(model, wanted.size, wanted.window, wanted.rows, wanted.rows_from, changes)
     if len(changes) > found_changes:  # what was measured was another network
         said.pop("measured", None)
     said |= _names(model, wanted, said)
@@ -100,14 +104,14 @@ def convert(source: str | Path, target: str | Path, wanted: Wanted | None = None
         files.save(target, model, model.state_dict() | beside, **{**said, "source": origin, "changes": changes})
     else:
         report["written"] = _write_foreign(target, model, wanted, origin, beside)
-    spec = to_dict(model.spec)
+    spec, below = to_dict(model.spec), to_dict(body(model).spec)
     return {
         **report,
         "to": wanted.to,
         "name": model.name,
         "size": list(model.size),
         "classes": model.num_classes,
-        "rule": {key: spec[key] for key in ("rule", "clamp", "padding") if key in spec},
+        "rule": {key: below[key] for key in ("rule", "clamp", "padding") if key in below},
         "spec": spec,
         "changes": changes,
         "licence": said.get("licence"),
@@ -130,82 +134,49 @@ def _known() -> str:
     return ", ".join([OURS, *LAYOUTS])
 
 
-def _opened(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-    """Tensors by name, our document or {}, and the keys under which the tensors lay."""
+class Opened(NamedTuple):
+    """A file: tensors by name, our document or {}, the keys under which the tensors lay, and names of classes."""
+
+    tensors: dict[str, Tensor]
+    document: dict[str, Any]
+    taken: str = ""
+    names: tuple[str, ...] = ()
+
+
+def _opened(path: Path) -> Opened:
     if path.suffix.lower() in files.PICKLES:
-        tensors, taken = unwrap(read_pickle(path))
-        return tensors, {}, taken
+        held = read_pickle(path)
+        tensors, taken = unwrap(held)
+        return Opened(tensors, {}, taken, labels.beside(held))
     tensors, document = files.read(path, beside=True)
     if document:
-        return tensors, document, ""
+        return Opened(tensors, document)
     tensors, taken = unwrap(tensors)
-    return tensors, {}, taken
+    return Opened(tensors, {}, taken)
 
 
 def _ours(path: Path, wanted: Wanted) -> Network:
     """The network of our own file; other heads or another family than were named are refused."""
     model, _ = files.open_model(path)
-    if isinstance(model, Other):
+    if isinstance(body(model), Other):
         raise InputError(f"{path} holds {model.name}, which has the names of its own library; it stays as it is.")
     if wanted.fields:
         raise InputError(f"{path} says itself what it is; {next(iter(wanted.fields))} cannot be given with it.")
     if wanted.named is not None:
-        row = WEIGHTS.get(wanted.named)
-        spec = row.spec if row else ROWS[wanted.named].spec if wanted.named in ROWS else None
-        if spec is None:
+        kind, own = kind_of(wanted.named), body(model).spec
+        if kind and kind != kind_of(model.name):
+            raise InputError(f"{path} holds {label(model)}, {model.name}; {wanted.named} is another network.")
+        row = WEIGHTS.get(wanted.named) or ROWS.get(wanted.named.removeprefix(f"{kind}_"))
+        if row is None:
             raise InputError(f"No model or weights row is called {wanted.named!r}.")
-        if type(spec) is not type(model.spec):
-            raise InputError(f"{path} holds {family(type(model.spec))}; {wanted.named} is {family(type(spec))}.")
+        spec = row.spec
+        if type(spec) is not type(own):
+            raise InputError(f"{path} holds {family(type(own))}; {wanted.named} is {family(type(spec))}.")
         for key in ("dim", "depths", "heads"):
-            if getattr(spec, key) != getattr(model.spec, key):
-                came, named = getattr(model.spec, key), getattr(spec, key)
+            if getattr(spec, key) != getattr(own, key):
+                came, named = getattr(own, key), getattr(spec, key)
                 raise InputError(f"{path} was trained with {key}={came}; {wanted.named} has {key}={named}.")
     return model
-
-
-def _changed(model: Network, wanted: Wanted, changes: list[str]) -> Network:
-    """The network for another size or window, and with fewer rows in its head, where that was asked."""
-    if wanted.size or wanted.window:
-        model = _resized(model, wanted.size or model.size, wanted.window, changes)
-    if wanted.rows is not None:
-        model = _picked(model, list(wanted.rows), wanted.rows_from, changes)
-    return model
-
-
-def _resized(model: Network, size: tuple[int, int], window: int | None, changes: list[str]) -> Network:
-    fields = differing_fields(model.spec, model.name) | ({"window": window} if window else {})
-    other = build(model.name, model.num_classes, size, **fields)
-    report = load_weights(other, to_release(model), trained_as=model, new_window=True, partial=True)
-    fresh = [name for name in report.missing if ".conv." not in name]
-    if fresh or report.unexpected:
-        raise InputError(f"{model.name} cannot be made for {_by(size)} from {_by(model.size)}: {[*fresh, '?'][0]}.")
-    if size != model.size:
-        changes.append(f"size {_by(model.size)} -> {_by(size)}")
-    if window and window != model.spec.window:
-        changes.append(f"window {model.spec.window or 'of the size'} -> {window}")
-    if report.resized:
-        changes.append(f"{len(report.resized)} tables resized bicubically")
-    if report.missing:
-        changes.append(f"{len(report.missing)} tensors of convolutions that exist at this size alone begin anew")
-    return other.eval()
-
-
-def _picked(model: Network, rows: list[int], named: str, changes: list[str]) -> Network:
-    last = [path for path, module in model.named_modules() if path.startswith("head") and isinstance(module, nn.Linear)]
-    if not model.num_classes or not last:
-        raise InputError(f"{model.name} has no classes whose rows could be picked.")
-    wrong = [row for row in rows if not 0 <= row < model.num_classes]
-    if wrong or not rows:
-        raise InputError(
-            f"{named}: " + (f"row {wrong[0]} of a head with {model.num_classes} classes." if wrong else "no rows.")
-        )
-    state = model.state_dict()
-    for name in (f"{last[-1]}.weight", f"{last[-1]}.bias"):
-        state[name] = state[name][torch.tensor(rows)]
-    other = build(model.name, len(rows), model.size, **differing_fields(model.spec, model.name))
-    other.load_state_dict(state)
-    changes.append(f"classes {model.num_classes} -> {len(rows)}, rows picked by {named}")
-    return other.eval()
 
 
 def _names(model: Network, wanted: Wanted, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +234,7 @@ def _write_foreign(
     path: Path, model: Network, wanted: Wanted, origin: Mapping[str, Any], beside: Mapping[str, Tensor]
 ) -> int:
     """Under another layout's names; back in its own one, with the prefix, buffers and type that the file had."""
-    layout = LAYOUTS[wanted.to]
+    layout, wrapper = _layout(wanted, model), "state_dict" if isinstance(model, Assembled) else None
     same = origin.get("layout") == layout.name
     prefix = wanted.prefix if wanted.prefix is not None else origin.get("prefix") if same else None
     written = layout.write(model, prefix, bool(origin.get("derived")) if same else None)
@@ -279,11 +250,25 @@ def _write_foreign(
     }
     with replacing(path) as file:
         if path.suffix.lower() == ".pth":
-            torch.save({layout.wrapper: tensors} if layout.wrapper else tensors, file)
+            wrapper = wrapper or layout.wrapper
+            torch.save({wrapper: tensors} if wrapper else tensors, file)
         else:
             file.write(serialize(tensors, metadata={"format": "pt"}))
     return len(tensors)
 
 
-def _by(size: tuple[int, ...]) -> str:
-    return "x".join(map(str, size))
+def _layout(wanted: Wanted, model: Network) -> Layout:
+    """The layout that was asked for. mmdetection and mmsegmentation have no Iwin and no ScalableViT of their own: the
+    papers' forks put the releases' there, under the releases' names.
+
+    Raises: InputError for a detector or segmenter that they cannot have, or under another prefix.
+    """
+    layout = LAYOUTS[wanted.to]
+    if not isinstance(model, Assembled):
+        return layout
+    if model.spec.global_attention:
+        raise InputError(f"{model.name} has attention over its whole last map, for which no layout but ours has names.")
+    if wanted.prefix is not None and not wanted.prefix.endswith(INNER):
+        raise InputError(f"--prefix {wanted.prefix}: the backbone's names in {model.name} begin with ...{INNER}")
+    own = layout.name == "mm" and type(model.backbone.spec) not in layout.tables
+    return LAYOUTS["release"] if own else layout

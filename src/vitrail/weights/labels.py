@@ -1,8 +1,10 @@
-"""Lists of classes in text files: rows of a head to keep, synsets, names."""
+"""Lists of classes: in text files rows of a head to keep, synsets, names; and the names in others' checkpoints."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vitrail.errors import InputError
 
@@ -27,6 +29,19 @@ def _lines(path: Path) -> list[str]:
 def names(path: Path) -> tuple[str, ...]:
     """Names of classes, one a line."""
     return tuple(_lines(path))
+
+
+def beside(held: Any) -> tuple[str, ...]:
+    """The names of classes that a checkpoint of OpenMMLab's holds beside its tensors; () for anything else there."""
+    meta = held.get("meta") if isinstance(held, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return ()
+    data = meta.get("dataset_meta")
+    for place, key in ((meta, "CLASSES"), (data, "classes"), (data, "CLASSES")):
+        found = place.get(key) if isinstance(place, Mapping) else None
+        if isinstance(found, list | tuple) and found and all(isinstance(name, str) for name in found):
+            return tuple(found)
+    return ()
 
 
 def rows(path: Path) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitrail.errors import InputError, nearest
+from vitrail.errors import InputError
 from vitrail.layers.embed import PositionTable, TimeTable, resize_grid, resize_time
 from vitrail.layers.relative import RelativeBias, resize_table
-from vitrail.models.assemble import Backbone, Network
-from vitrail.models.catalogue import ROWS, WEIGHTS, windows_of
+from vitrail.models.assemble import Network
+from vitrail.models.assembled import Assembled
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
-from vitrail.models.spec import Trained, override
-from vitrail.models.swin import SwinSpec, treatment
-from vitrail.weights.files import described, read
-from vitrail.weights.formats import DERIVED, LAYOUTS, ReleaseKey, hides_heads
-from vitrail.weights.recognise import Found, candidates, family, recognise
+from vitrail.models.spec import Trained
+from vitrail.weights.files import read
+from vitrail.weights.formats import DERIVED, LAYOUTS, ReleaseKey, body, hides_heads
+from vitrail.weights.recognise import family, recognise
+from vitrail.weights.trained_as import check_rule, check_trained, trained, trained_below, which_row
 
-# fields of a spec in which the model may differ from what the weights were trained as; windows are looked at resolved
-FREE = {
-    *("window", "clamp", "rule", "frames", "conv_stages", "padding", "in_channels"),
-    *("drop_path", "dropout", "init", "checkpoint"),
-}
+OURS = re.compile(r"(backbone\.)?trunk\.")  # `norm` and `head` are called so by everybody
+# of ours, what has a row for each class, or several
+CLASSIFIERS = re.compile(
+    r"^(head\.(weight|bias|\d+\.|fc\.|classes\.|scores\.)|auxiliary\.classes\.|"
+    r"regions\.(boxes\.\d+\.(scores|deltas)|masks\.\d+\.masks)\.)"
+)
 WRAPPERS = ("model", "state_dict", "module", "model_state", "model_ema", "state_dict_ema")
 
 
@@ -73,13 +74,14 @@ def load_weights(
     Args:
         source: A .safetensors file or a state dict (also under a key such as "model" or "state_dict"), in our names,
             those of the paper's release, or another layout of `vitrail.weights.formats`: timm's, torchvision's,
-            Hugging Face's, OpenMMLab's. What a detector's or segmenter's file holds beside its backbone is left over.
+            Hugging Face's, OpenMMLab's. A detector or segmenter takes its heads' names of mmdetection and
+            mmsegmentation, or with `partial` the backbone of any other network; a backbone leaves heads over.
         trained_as: What the weights were trained as: a row of the weights table (`"iwin_small.in1k_224"`), a
             `Trained`, or a model like the one they came from. A release's file does not show its heads unless it has
             bias tables, so Iwin and ScalableViT need it. Files written by `vitrail.weights.save` say it themselves.
         new_window: The model's windows may differ from the trained ones; bias and position tables are then resized
             bicubically, as Swin's release does.
-        new_classes: The head may have another number of classes; it then stays as initialised.
+        new_classes: The head may have another number of classes; what counts them then stays as initialised.
         partial: Keys may be missing or left over; the report names them.
     Raises:
         InputError: a file that cannot be read, other heads or structure, another window or class count without
@@ -90,28 +92,29 @@ def load_weights(
     state, document = _tensors(source)
     if isinstance(model, Other):
         return _of_other(model, state, new_classes)
-    ours = any(key.startswith("trunk.") for key in state)  # `norm` and `head` are called so by everybody
+    inner = body(model)
+    ours = isinstance(inner, Other) or any(map(OURS.match, state))
     layout = LAYOUTS["release"]
     if trained_as is None and document:
-        trained_as = trained(document)
+        trained_as = trained(document) or trained_below(document)
     if ours:
-        keys = {name: ReleaseKey((name,)) for name, _ in model.named_parameters()}
+        keys = _own_keys(model, state)
     else:
         found = recognise(state)
         if found:
             layout = found.layout
-            if found.kind is not type(model.spec):
+            if found.kind is not type(inner.spec):
                 raise InputError(
-                    f"The file is {family(found.kind)} in {layout.says} names; {model.name} is "
-                    f"{family(type(model.spec))}."
+                    f"The file is {family(found.kind)} in {layout.says} names; {inner.name} is "
+                    f"{family(type(inner.spec))}."
                 )
         keys = layout.keys(model, found.prefix if found else None)
-        if trained_as is None and any(key.name in state for key in keys.values()) and hides_heads(model):
-            raise InputError(_which_row(model))
+        if trained_as is None and any(key.name in state for key in keys.values()) and hides_heads(inner):
+            raise InputError(which_row(inner))
         if trained_as is None and found:
-            _check_rule(model, found, new_window)
+            check_rule(inner, found, new_window)
     if trained_as is not None:
-        _check_trained(model, trained_as, new_window)
+        check_trained(inner, trained_as, new_window)
     plan = _Plan(model, state, keys, new_window, new_classes, trained_as)
     report = plan.report("our" if ours else layout.says)
     if not report.loaded:
@@ -153,7 +156,7 @@ class _Plan:
     ):
         self.state = state
         self.source = dict(trained_as.named_modules()) if isinstance(trained_as, Network) else {}
-        self.parameters = dict(model.named_parameters())
+        self.parameters = model.state_dict()  # of heads, running statistics too; they share their memory
         self.modules = dict(model.named_modules())
         self.values: dict[str, Tensor] = {}
         self.resized: list[str] = []
@@ -166,12 +169,9 @@ class _Plan:
             self.used.update(key.names)
             value = _laid_out(key, state)
             if value.shape != parameter.shape:
-                if name.startswith("head.") and value.shape[1:] == parameter.shape[1:]:
+                if CLASSIFIERS.match(name) and value.shape[1:] == parameter.shape[1:]:
                     if not new_classes:
-                        raise InputError(
-                            f"{name}: the file has {value.shape[0]} classes, {model.name} {parameter.shape[0]}; "
-                            f"build it with num_classes={value.shape[0]}, or pass new_classes=True for a fresh head."
-                        )
+                        raise InputError(_other_classes(model, name, value.shape[0], parameter.shape[0]))
                     self.renewed.append(name)
                     continue
                 value = self._resized(model, name, value, new_window)
@@ -235,9 +235,21 @@ def _side(window: tuple[int, int] | None) -> str:
     return "x".join(map(str, dict.fromkeys(window or ())))
 
 
+def _other_classes(model: Network, name: str, came: int, wanted: int) -> str:
+    if isinstance(model, Assembled):
+        line = (
+            f"{name}: the file has {came} rows, {model.name} with {model.num_classes} classes {wanted}; build it with "
+        )
+        return line + "as many classes as the file has, or pass new_classes=True for fresh layers."
+    return (
+        f"{name}: the file has {came} classes, {model.name} {wanted}; build it with num_classes={came}, or pass "
+        "new_classes=True for a fresh head."
+    )
+
+
 def _laid_out(key: ReleaseKey, state: Mapping[str, Tensor]) -> Tensor:
     for name in key.names:
-        if not state[name].is_floating_point():
+        if not (state[name].is_floating_point() or name.endswith("num_batches_tracked")):
             raise InputError(f"{name} holds {state[name].dtype}; weights are floating-point numbers.")
     try:
         return key.read(state)
@@ -275,61 +287,16 @@ def unwrap(source: Any) -> tuple[dict[str, Tensor], str]:
     return dict(state), " ".join(taken)
 
 
-def trained(document: dict[str, Any]) -> Trained | None:
-    """What a file written by `save` says of itself."""
-    said = described(document, "the file")
-    if said is None or said.name not in ROWS:
-        return None
-    return Trained(override(ROWS[said.name].spec, **said.spec), said.size, said.num_classes)
-
-
-def _check_trained(model: Network, trained_as: str | Trained | Network, new_window: bool) -> None:
-    """Refuse weights trained with other heads or structure, and another window without leave."""
-    label = "the weights"
-    if not isinstance(trained_as, str | Trained | Network):
-        raise InputError(f"trained_as={trained_as!r}: a weights row, a Trained(spec, size) or a model is wanted.")
-    if isinstance(trained_as, str):
-        if trained_as not in WEIGHTS:
-            raise InputError(f"No weights row is called {trained_as!r}.{nearest(trained_as, WEIGHTS)}")
-        label, trained_as = trained_as, WEIGHTS[trained_as]
-    if type(trained_as.spec) is not type(model.spec):
-        raise InputError(
-            f"{label} are {type(trained_as.spec).__name__} weights, {model.name} is a {type(model.spec).__name__}."
-        )
-    for field in dataclasses.fields(model.spec):
-        theirs, its = getattr(trained_as.spec, field.name), getattr(model.spec, field.name)
-        differs = field.name not in FREE and theirs != its
-        if field.name == "rule" and not new_window:
-            differs = treatment(trained_as.spec, model.size) != treatment(model.spec, model.size)
-        if differs:
-            raise InputError(
-                f"{label} were trained with {field.name}={theirs}, {model.name} has {field.name}={its}; "
-                f"build the model with {field.name}={theirs}."
-            )
-    if not new_window and windows_of(trained_as) != windows_of(model):
-        raise InputError(
-            f"{label} were trained with windows {_sizes(windows_of(trained_as))}, {model.name} at {model.size} has "
-            f"{_sizes(windows_of(model))}; build it with the same, or pass new_window=True."
-        )
-
-
-def _sizes(windows: list[tuple[int, ...]]) -> str:
-    return " ".join("x".join(map(str, size)) for size in dict.fromkeys(windows))
-
-
-def _check_rule(model: Network, found: Found, new_window: bool) -> None:
-    """Refuse weights of a library that would treat pictures of this size in another way, without leave."""
-    rule = found.layout.rule(isinstance(model, Backbone)).get("rule", "release")
-    if new_window or not isinstance(model.spec, SwinSpec) or rule == model.spec.rule:
-        return
-    if treatment(override(model.spec, rule=rule), model.size) != treatment(model.spec, model.size):
-        raise InputError(
-            f"{found.layout.says} rule of windows differs from {model.spec.rule!r} for pictures of {model.size}; build "
-            f"{model.name} with rule={rule!r}, or pass new_window=True."
-        )
-
-
-def _which_row(model: Network) -> str:
-    rows = candidates(type(model.spec), model.spec.dim, model.spec.depths)
-    choice = f" one of {rows}" if rows else " a Trained(spec, size)"
-    return f"A release's file does not show the heads of {model.name}: say what it was trained as, trained_as={choice}."
+def _own_keys(model: Network, state: Mapping[str, Tensor]) -> dict[str, ReleaseKey]:
+    """Our own names. A backbone finds itself below a detector's or segmenter's `backbone.`, and these their backbone in
+    the file of another network.
+    """
+    keys = {name: ReleaseKey((name,)) for name in model.state_dict()}
+    if isinstance(body(model), Other) or isinstance(model, Assembled) == any(
+        key.startswith("backbone.") for key in state
+    ):
+        return keys
+    if isinstance(model, Assembled):
+        below = {name: name.removeprefix("backbone.") for name in keys if name.startswith("backbone.")}
+        return {name: ReleaseKey((theirs,)) for name, theirs in below.items()}
+    return {name: ReleaseKey((f"backbone.{name}",)) for name in keys}

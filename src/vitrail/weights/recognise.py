@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from vitrail.errors import InputError
-from vitrail.models.catalogue import ROWS, WEIGHTS
+from vitrail.models.catalogue import KINDS, ROWS, WEIGHTS, kind_of
 from vitrail.models.iwin import IwinSpec
 from vitrail.models.scalablevit import ScalableViTSpec
 from vitrail.models.spec import to_dict
@@ -148,7 +148,8 @@ def name_of(kind: type, fields: Mapping[str, Any], dense: bool) -> str:
 
 def differing_fields(spec: Any, name: str) -> dict[str, Any]:
     """The fields in which a spec differs from that of its name, as plain values."""
-    usual = to_dict(ROWS[name].spec)
+    kind = kind_of(name)
+    usual = to_dict(KINDS[kind].spec if kind else ROWS[name].spec)
     return {key: value for key, value in to_dict(spec).items() if usual.get(key) != value}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from math import prod
 from typing import Any
 
@@ -17,7 +18,10 @@ from vitrail.layers.relative import RelativeBias
 from vitrail.mixers import WindowMLP
 from vitrail.models import swin
 from vitrail.models.assemble import Network
-from vitrail.models.catalogue import ROWS, WEIGHTS, build
+from vitrail.models.assembled import Assembled
+from vitrail.models.catalogue import DENSE, KINDS, ROWS, WEIGHTS, build
+from vitrail.weights import heads
+from vitrail.weights.heads import TRACKED, Above
 from vitrail.weights.load import load_weights
 from vitrail.weights.recognise import (
     SIZES,
@@ -35,6 +39,8 @@ from vitrail.weights.recognise import (
 Size = tuple[int, int]
 # tensors that a library's class holds and never uses, or uses for its own pretraining alone
 UNUSED = re.compile(r"(^|\.)(swin\.layernorm\.(weight|bias)|mask_token|num_batches_tracked)$")
+# of ours, what a file of the toolboxes may lack
+BEGUN = re.compile(rf"^(backbone\.)?norms\.|{TRACKED}$")
 # what a file decides, whatever network was named
 FROM_FILE = ("in_channels", "conv_stages", "kernels", "rule")
 
@@ -43,8 +49,9 @@ FROM_FILE = ("in_channels", "conv_stages", "kernels", "rule")
 class Restored:
     """The network, and what became of the file's keys.
 
-    left_out: The file's names that stand in no network here: heads of detectors and segmenters.
-    begun: Our names that the file does not have, as they begin: output norms of stages that a detector did not read.
+    left_out: The file's names that stand in no network here: heads that are not known or were not wanted.
+    begun: Our names that the file does not have, as they begin: output norms of stages that a detector did not read,
+        and counts of batches.
     known: Whether something showed the size that the weights were trained at.
     """
 
@@ -65,8 +72,9 @@ def restore(
     """Build the network that a state dict holds, and load it.
 
     Args:
-        named: A row of weights (`iwin_small.in1k_224`) or an architecture, where shapes do not tell or to be sure.
-        fields: Of its spec, laid over all else.
+        named: A row of weights (`iwin_small.in1k_224`) or an architecture, where shapes do not tell or to be sure;
+            `dense_NAME` for the backbone of a detector or segmenter alone.
+        fields: Of its spec, or of its head's and its backbone's, laid over all else.
         size: (H, W) that it was trained at, where neither the file nor its row says it; where its tables do not fit
             that, the usual size for its window.
     Raises: InputError for keys that nobody's layout has, another family or structure than `named`, or heads that
@@ -75,9 +83,10 @@ def restore(
     found = recognise(state)
     if found is None:
         raise unknown(state)
-    shown = show(found)
+    above, named = heads.chosen(found, named)
+    shown = show(found) if above is None else replace(show(found), dense=True, classes=0)
     name, base, trained_at = _named(found, shown, named)
-    said = dict(fields or {})
+    own, said = _apart(above, dict(fields or {}))
     asked = [key for key in shown.hidden if key not in said]
     if name is None and asked:
         raise InputError(_ask(found, shown, asked))
@@ -86,12 +95,15 @@ def restore(
     known = shown.size or trained_at
     usual = (SIZES.get(shown.window or 7, 224),) * 2
     sizes = [each for each in (known, size, usual) if each]  # what the file or its row says, before what was asked for
-    model = _build(found, shown, name, chosen, list(dict.fromkeys(sizes)))
+    at, spec = _fitted(found, shown, name, chosen, list(dict.fromkeys(sizes)))
+    model = build(name, shown.classes, at, **spec) if above is None else _whole(found, above, name, at, spec, own)
     report = load_weights(model, state, trained_as=model, partial=True)
-    strange = [key for key in report.unexpected if key.startswith(found.prefix) and not UNUSED.search(key)]
-    begun = tuple(key for key in report.missing if key.startswith("norms."))
-    if (strange and not _beside(found, strange)) or len(begun) < len(report.missing):
-        what = f"{strange[0]} has no place in it" if strange else f"it lacks {report.missing[0]}"
+    part = "" if above else found.prefix
+    strange = [key for key in report.unexpected if key.startswith(part) and not UNUSED.search(key)]
+    begun = tuple(key for key in report.missing if BEGUN.search(key))
+    if (strange and (above or not _beside(found, strange))) or len(begun) < len(report.missing):
+        lacked = [key for key in report.missing if key not in begun]
+        what = f"it lacks {lacked[0]}" if lacked else f"{strange[0]} has no place in it"
         raise InputError(f"The file is not a whole {model.name} in {found.layout.says} names: {what}.")
     return Restored(model, found, len(report.loaded), report.unexpected, begun, known is not None)
 
@@ -126,8 +138,27 @@ def _settled(found: Found, shown: Shown, name: str | None, base: dict, said: dic
     return {key: value for key, value in shown.fields.items() if key in FROM_FILE}
 
 
-def _build(found: Found, shown: Shown, name: str, chosen: dict[str, Any], sizes: list[Size]) -> Network:
-    """The network at the first size for which its tables have the file's shapes."""
+def _apart(above: Above | None, said: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields that a caller gave: those of the head's spec, and the others."""
+    own = {field.name for field in fields_of(KINDS[above.kind].spec)} if above else set()
+    return {k: v for k, v in said.items() if k in own}, {k: v for k, v in said.items() if k not in own}
+
+
+def _whole(found: Found, above: Above, name: str, size: Size, spec: dict[str, Any], own: dict[str, Any]) -> Network:
+    """The detector or segmenter on the backbone `name`. Raises: InputError where the file's heads are not its."""
+    usual = ROWS[name].spec
+    below = {key: value for key, value in spec.items() if getattr(usual, key) != value}
+    called = f"{above.kind}_{name.removeprefix(DENSE)}"
+    model = build(called, above.classes, size, backbone=below, **above.fields, **own)
+    assert isinstance(model, Assembled)
+    heads.check(model, found)
+    return model
+
+
+def _fitted(
+    found: Found, shown: Shown, name: str, chosen: dict[str, Any], sizes: list[Size]
+) -> tuple[Size, dict[str, Any]]:
+    """The first size for which the network's tables have the file's shapes, and the fields of its spec there."""
     for size in sizes:
         for window in _windows(found, shown, chosen, size):
             fields = chosen | window
@@ -137,7 +168,7 @@ def _build(found: Found, shown: Shown, name: str, chosen: dict[str, Any], sizes:
             usual = fields | {"conv_stages": getattr(ROWS[name].spec, "conv_stages", None)}
             if "conv_stages" in fields and _convs(_draft(name, shown, size, usual)) == _convs(draft):
                 fields = usual  # the rule of its name, which another size follows
-            return build(name, shown.classes, size, **fields)
+            return size, fields
     tried = " and ".join("x".join(map(str, size)) for size in sizes)
     raise InputError(
         f"The windows in the file are not those of a {name} at {tried}: say the size that it was made for, --size, "

@@ -11,25 +11,36 @@ from torch import Tensor
 from vitrail.mixers import WindowMLP
 from vitrail.models.assemble import Network
 from vitrail.weights.formats.huggingface import HUGGINGFACE, TRANSFORMERS
-from vitrail.weights.formats.layout import DERIVED, Layout, ReleaseKey, Rules, Sign
+from vitrail.weights.formats.layout import DERIVED, Layout, ReleaseKey, Rules, Sign, body
 from vitrail.weights.formats.mm import MM
 from vitrail.weights.formats.release import RELEASE
 from vitrail.weights.formats.timm import TIMM
 from vitrail.weights.formats.torchvision import TORCHVISION
 
-__all__ = ["DERIVED", "LAYOUTS", "Layout", "ReleaseKey", "Rules", "Sign", "hides_heads", "release_keys", "to_release"]
+__all__ = [
+    "DERIVED",
+    "LAYOUTS",
+    "Layout",
+    "ReleaseKey",
+    "Rules",
+    "Sign",
+    "body",
+    "hides_heads",
+    "release_keys",
+    "to_release",
+]
 
 # in the order in which they are tried
 LAYOUTS = {layout.name: layout for layout in (TIMM, TORCHVISION, HUGGINGFACE, TRANSFORMERS, MM, RELEASE)}
 
 
 def release_keys(model: Network) -> dict[str, ReleaseKey]:
-    """The release's key for each parameter of `model`; those its release has no place for are absent."""
+    """The release's key for each parameter of `model` and each running statistic; those without a place are absent."""
     return RELEASE.keys(model)
 
 
 def to_release(model: Network) -> dict[str, Tensor]:
-    """The parameters of `model` under its release's keys and in its layouts, without derived buffers."""
+    """What `release_keys` names, under these keys and in the release's layouts, without derived buffers."""
     state = model.state_dict()
     written: dict[str, Tensor] = {}
     for name, key in release_keys(model).items():

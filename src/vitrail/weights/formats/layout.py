@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vitrail.errors import InputError
 from vitrail.models.assemble import Network
+from vitrail.models.assembled import Assembled
 
 # (pattern of our name, theirs); several names in a tuple share our tensor in equal parts along its first axis
 Rules = tuple[tuple[str, str | tuple[str, ...] | Callable[[re.Match[str]], str]], ...]
@@ -77,6 +78,11 @@ def _some(pattern: str, keys: Iterable[str]) -> bool:
     return any(re.search(pattern, key) for key in keys)
 
 
+def body(model: Network) -> Network:
+    """The backbone of a detector or a segmenter; another model itself."""
+    return model.backbone if isinstance(model, Assembled) else model
+
+
 def _none(model: Network) -> dict[str, Any]:
     return {}
 
@@ -100,6 +106,8 @@ class Layout:
     stores: Whether its files hold these buffers; where a file was read, what that file did counts.
     rule: Of whether a network is dense, the fields of its spec that follow from whose it is.
     wrapper: The key under which its .pth files hold the tensors.
+    above: Of a detector or a segmenter, our name -> its, for all that stands on the backbone; None where the library
+        has none. In such a file `inner` stands before the backbone's names, and nothing of it before the others.
     """
 
     name: str
@@ -114,6 +122,7 @@ class Layout:
     stores: bool = True
     rule: Callable[[bool], dict[str, Any]] = field(default=_nothing)
     wrapper: str | None = None
+    above: Callable[[Assembled], Mapping[str, str]] | None = None
 
     def names(self, kind: type, ours: str, prefix: str | None = None) -> tuple[str, ...]:
         """Their names for a parameter of ours; () where they have no place for it."""
@@ -131,23 +140,35 @@ class Layout:
         return (before.removesuffix(self.inner) if re.search(self.outside, name) else before) + name
 
     def keys(self, model: Network, prefix: str | None = None) -> dict[str, ReleaseKey]:
-        """Their key for each parameter of `model`; those that they have no place for are absent."""
+        """Their key for each parameter of `model`, and each running statistic; those without a place are absent."""
+        if isinstance(model, Assembled):
+            return self._whole(model, self.inner if prefix is None else prefix)
         values = self.values(model)
-        names = {ours: self.names(type(model.spec), ours, prefix) for ours, _ in model.named_parameters()}
+        names = {ours: self.names(type(model.spec), ours, prefix) for ours in model.state_dict()}
         return {ours: ReleaseKey(theirs, *values.get(ours, (same, same))) for ours, theirs in names.items() if theirs}
 
+    def _whole(self, model: Assembled, prefix: str) -> dict[str, ReleaseKey]:
+        """The keys of a detector or a segmenter, whose backbone's names have `prefix` before them."""
+        if self.above is None:
+            return {}
+        keys = {f"backbone.{ours}": key for ours, key in self.keys(model.backbone, prefix).items()}
+        beside = prefix.removesuffix(self.inner)
+        return keys | {ours: ReleaseKey((beside + theirs,)) for ours, theirs in self.above(model).items()}
+
     def write(self, model: Network, prefix: str | None = None, buffers: bool | None = None) -> dict[str, Tensor]:
-        """The parameters of `model` as this library has them, with the buffers that it stores.
+        """The parameters and running statistics of `model` as this library has them, with the buffers that it stores.
 
         Raises: InputError where it has no place for one.
         """
-        state, keys = dict(model.named_parameters()), self.keys(model, prefix)
+        if isinstance(model, Assembled) and prefix is None:
+            prefix = self.inner
+        state, keys = model.state_dict(), self.keys(model, prefix)
         missing = [name for name in state if name not in keys]
         if missing:
             raise InputError(f"{self.says} layout has no place for {missing[0]} of {model.name}; take another layout.")
         written: dict[str, Tensor] = {}
         for name, key in keys.items():
-            written |= key.write(state[name].detach())
+            written |= key.write(state[name])
         if self.stores if buffers is None else buffers:
-            written |= {self.below(name, prefix): value for name, value in self.buffers(model).items()}
+            written |= {self.below(name, prefix): value for name, value in self.buffers(body(model)).items()}
         return written

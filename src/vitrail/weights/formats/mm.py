@@ -24,6 +24,7 @@ from vitrail.models.assemble import Network
 from vitrail.models.swin import SwinSpec
 from vitrail.weights.formats import release
 from vitrail.weights.formats.layout import Layout, Pair, Rules, Sign
+from vitrail.weights.formats.mm_heads import head_names
 
 
 def _down(match: re.Match[str]) -> str:
@@ -82,4 +83,5 @@ MM = Layout(
     values=_values,
     buffers=_buffers,
     wrapper="state_dict",
+    above=head_names,
 )

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import re
 
-from torch import Tensor
-
 from vitrail.errors import InputError
 from vitrail.models.assembled import Assembled
 from vitrail.models.detectors import RCNN, RetinaNet
@@ -116,27 +114,4 @@ def head_names(model: Assembled) -> dict[str, str]:
                 break
         else:
             raise InputError(f"{model.name}: mmdetection and mmsegmentation have no place for {ours}.")
-    return found
-
-
-def to_mm(model: Assembled) -> dict[str, Tensor]:
-    """Neck and heads under their names, as the model holds them."""
-    state = model.state_dict()
-    return {theirs: state[ours] for ours, theirs in head_names(model).items()}
-
-
-def from_mm(model: Assembled, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Neck and heads of a file under our names.
-
-    Raises: InputError for one that is missing or of another shape.
-    """
-    own, found = model.state_dict(), {}
-    for ours, theirs in head_names(model).items():
-        if theirs.endswith("num_batches_tracked") and theirs not in state:
-            found[ours] = own[ours]
-            continue
-        if theirs not in state or state[theirs].shape != own[ours].shape:
-            came = tuple(state[theirs].shape) if theirs in state else "nothing"
-            raise InputError(f"{theirs}: {came} came, {tuple(own[ours].shape)} is wanted for {ours} of {model.name}.")
-        found[ours] = state[theirs]
     return found

@@ -8,7 +8,7 @@ Traps:
 * Swin-MLP's map over tokens is a grouped 1-D convolution, (h·N, N, 1), head-major.
 * Absolute positions are (1, N, C) in classifiers and (1, C, H, W) in dense models.
 * Files hold the tensors under "model", detectors and segmenters under "state_dict" with `backbone.` before each name
-  and their heads beside it; some training files also hold a moving average.
+  and their heads beside it, in the names of `mm_heads`; some training files also hold a moving average.
 * No shape shows the heads of Iwin and ScalableViT.
 """
 
@@ -29,6 +29,7 @@ from vitrail.models.assemble import Backbone, Network
 from vitrail.models.spec import stage_grids
 from vitrail.weights.formats import video
 from vitrail.weights.formats.layout import Layout, Pair, Rules, Sign
+from vitrail.weights.formats.mm_heads import head_names
 
 _PROJ = {"project": "proj"}
 
@@ -179,4 +180,5 @@ RELEASE = Layout(
     values=values,
     buffers=buffers,
     wrapper="model",
+    above=head_names,
 )
