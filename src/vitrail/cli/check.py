@@ -18,27 +18,44 @@ def check(
     clean: Annotated[
         Path | None, typer.Option(help="For boxes: write annotations without what is wrong into this new folder.")
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="Of boxes or label maps, where the data has both: `coco`, `coco_stuff`, ...")
+    ] = None,
+    reduce: Annotated[
+        bool, typer.Option("--reduce", help="For label maps: 0 stands for no class, as in ADE20K's own.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every case.")] = False,
 ) -> None:
-    """Look at a data set before training on it: pictures with classes, or with boxes and masks.
+    """Look at a data set before training on it: pictures with classes, boxes and masks, or label maps; videos.
 
     Finds pictures that cannot be read, that are there twice, that stand in both parts or in two classes, and classes
-    and shapes that make trouble; boxes without size or outside, of unknown categories or missing pictures. Exits with
-    1 where something would stop or spoil training.
+    and shapes that make trouble; boxes without size or outside, of unknown categories or missing pictures; label maps
+    in colour, of another size or with values that are no class. Exits with 1 where something would stop or spoil
+    training.
     """
     from vitrail.errors import InputError
 
     if out and (out.suffix.lower() != ".png" or not out.parent.is_dir()):
         raise InputError(f"{out}: wanted a .png file in a folder that exists.")
 
-    from vitrail.cli import check_boxes, read
+    from vitrail.cli import check_boxes, check_clips, check_labels, read
+    from vitrail.data import clip_layouts, detection_layouts
 
-    layout = None if data == "digits" else check_boxes.layout(data)
-    if layout:
+    if layout is None and data != "digits":
+        layout = check_boxes.layout(data) or check_labels.layout(data) or check_clips.layout(data)
+    if layout in detection_layouts.LAYOUTS:
         check_boxes.check_boxes(data, layout, size, out, clean, as_json)
         return
     if clean:
         raise InputError(f"--clean writes annotations of boxes anew, and {data} has none.")
+    if layout in clip_layouts.LAYOUTS:
+        check_clips.check_clips(data, layout, size, out, as_json)
+        return
+    if layout:
+        check_labels.check_labels(data, layout, reduce, size, out, as_json)
+        return
+    if reduce:
+        raise InputError(f"--reduce is for label maps, and {data} has none.")
 
     from vitrail.data.check import looks, report
     from vitrail.recipes import sources
