@@ -114,30 +114,63 @@ def dense_tables() -> list[str]:
 
 
 def recipe_row(name: str) -> str:
-    """One recipe's settings, and the top-1 that its docstring says was printed."""
-    recipe = RECIPES[name]()
-    printed = re.search(r"([\d.]+) top-1", RECIPES[name].__doc__ or "")
+    """One recipe's settings, and the figures that its docstring says were printed."""
+    recipe, text = RECIPES[name](), RECIPES[name].__doc__ or ""
     size = " x ".join(map(str, dict.fromkeys(recipe.model.size)))
-    decay = f"{recipe.optimizer.lr:g} / {recipe.optimizer.weight_decay:g}"
+    way = f"{recipe.optimizer.lr:g} / {recipe.optimizer.weight_decay:g}"
+    start = f"| `{name}` | `{recipe.model.name}` |"
     drop = recipe.model.overrides.get("drop_path", "–")
-    return (
-        f"| `{name}` | `{recipe.model.name}` | {size} | {recipe.epochs} | {recipe.batch} | {decay} | {drop} "
-        f"| {printed[1] if printed else '–'} |"
-    )
+    if recipe.data.kind == "boxes":
+        printed = " / ".join(re.findall(r"([\d.]+) (?:box|mask) AP", text)) or "–"
+        return f"{start} {recipe.epochs} | {recipe.batch} | {recipe.optimizer.kind} {way} | {drop} | {printed} |"
+    if recipe.data.kind == "pixels":
+        printed = " / ".join(re.findall(r"([\d.]+) (?:mIoU|with several views)", text)) or "–"
+        length = f"{recipe.epochs * recipe.steps // 1000}k steps" if recipe.steps else f"{recipe.epochs} epochs"
+        return f"{start} {size} | {length} | {recipe.batch} | {recipe.optimizer.kind} {way} | {drop} | {printed} |"
+    printed = next(iter(re.findall(r"([\d.]+) top-1", text)), "–")
+    return f"{start} {size} | {recipe.epochs} | {recipe.batch} | {way} | {drop} | {printed} |"
+
+
+def table(titles: str, rows: list[str]) -> str:
+    """Rows below their titles, words in the first two columns and numbers in the others."""
+    return "\n".join([titles, "|---|---|" + "--:|" * (titles.count("|") - 3), *rows])
 
 
 def recipes_page() -> str:
     """docs/recipes.md: what `vitrail train NAME` trains."""
+    kinds = {name: make().data.kind for name, make in RECIPES.items()}
+    pictures = [recipe_row(name) for name, kind in kinds.items() if kind in ("folder", "digits")]
+    boxes = [recipe_row(name) for name, kind in kinds.items() if kind == "boxes"]
+    pixels = [recipe_row(name) for name, kind in kinds.items() if kind == "pixels"]
+    others = [recipe_row(name) for name, kind in kinds.items() if kind not in ("folder", "digits", "boxes", "pixels")]
+    titles = "| recipe | model | size | epochs | batch | lr / weight decay | drop path |"
     parts = [
         "# Recipes",
         "Made by `docs/make.py` from `vitrail.recipes`. `vitrail train NAME --data FOLDER` follows one; each is a "
-        "Python function whose docstring gives its source, and where paper and code differ. A name ending in "
-        "`_in22k` trains on ImageNet-22k and in `_in22k_in1k` on ImageNet-1k from those weights; 384, 512 and 1024 "
-        "begin from weights at 224, given as `weights=PATH`. The last column is what the paper prints, or the "
-        "release where the docstring says so; no recipe of ImageNet was trained by us yet.",
+        "Python function whose docstring gives its source, and where paper and code differ.",
+        "## Classes of pictures",
+        "A name ending in `_in22k` trains on ImageNet-22k and in `_in22k_in1k` on ImageNet-1k from those weights; 384, "
+        "512 and 1024 begin from weights at 224, given as `weights=PATH`. The last column is what the paper prints, or "
+        "the release where the docstring says so; no recipe of ImageNet was trained by us yet.",
+        table(f"{titles} printed top-1 |", pictures),
+        *(["## Clips", table(f"{titles} printed |", others)] if others else []),
+        "## Boxes and masks",
+        "`finetune_boxes` is for your own pictures. The others train on COCO 2017, tested with the shorter side at 800 "
+        "and the longer at 1333 pixels at most; `1x` is 12 epochs, `3x` 36. Backbones begin from weights of ImageNet, "
+        "`weights=PATH|NAME`: a run or a file of the classifier, or a row of the weights table; a file of the same "
+        "detector goes on from all of it. The last column is the box and mask AP that the paper prints, or the "
+        "release; no recipe of COCO was trained by us yet. Rows of other backbones (PVTv2, ConvNeXt, Twins, DeiT) and "
+        "of HTC++, ATSS, RepPoints v2 and Sparse R-CNN are not here.",
+        table("| recipe | model | epochs | batch | lr / weight decay | drop path | printed box / mask AP |", boxes),
+        "## Classes of pixels",
+        "`finetune_pixels` is for your own pictures. The others train on ADE20K, measured after every 16000 steps, "
+        "with the shorter side at 512 (640 where the size is 640) and the longer at 4 times that at most. Backbones "
+        "begin from weights of ImageNet, `weights=PATH|NAME`. The last column is the mIoU that the paper prints, of "
+        "one view and, where there is a second figure, of several; that of ResNet-101 by SGD is of several. No recipe "
+        "of ADE20K was trained by us yet. Rows of PVT, Twins, CrossFormer and ConvNeXt are not here; "
+        "`model.name=upernet_timm/convnext_tiny` puts another backbone into a recipe.",
+        table("| recipe | model | size | length | batch | lr / weight decay | drop path | printed mIoU |", pixels),
     ]
-    head = "| recipe | model | size | epochs | batch | lr / weight decay | drop path | printed top-1 |"
-    parts.append("\n".join([head, "|---|---|--:|--:|--:|--:|--:|--:|", *map(recipe_row, RECIPES)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -48,7 +48,7 @@ def test_a_pattern_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def test_a_pattern_that_matches_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = run(monkeypatch, capsys, "finetun")
     assert code == 2
-    assert error == "error: No recipe matches 'finetun'. Nearest: finetune, finetune_boxes.\n"
+    assert error == "error: No recipe matches 'finetun'. Nearest: finetune, finetune_clips, finetune_boxes.\n"
 
 
 def test_it_loads_no_torch() -> None:

@@ -114,3 +114,23 @@ def test_a_picture_without_masks_cannot_be_learnt_from():
     known = Instances(torch.tensor([[0.0, 0, 9, 9]]), torch.zeros(1).long(), SIZE)
     with pytest.raises(ValueError, match="masks"):
         mask_targets(known, BOXES[:1], torch.zeros(1).long())
+
+
+def test_packed_masks_are_the_pasted_ones():
+    """Inside, across a border, all over the picture, beyond it, without area."""
+    torch.manual_seed(0)
+    boxes = torch.tensor(
+        [
+            [3.2, 4.1, 17.9, 15.5],
+            [-5.0, -3.0, 9.0, 11.0],
+            [0, 0, 31, 23],
+            [20, 15, 40, 30],
+            [40, 40, 50, 50],
+            [5, 5, 5, 9],
+        ]
+    )
+    masks = torch.rand(len(boxes), 28, 28)
+    packed = pack(masks, boxes, SIZE)
+    assert [mask.size for mask in packed] == [SIZE] * len(boxes)
+    pasted = torch.stack([paste(mask, box, SIZE) for mask, box in zip(masks, boxes, strict=True)])
+    assert torch.equal(rle.decode(packed, SIZE), pasted) and pasted.flatten(1).any(1).sum() >= 3

@@ -137,3 +137,13 @@ def test_boundaries_are_what_erosion_takes_away(height: int, width: int) -> None
 def test_only_the_middle_of_a_plain_picture_is_inside() -> None:
     found = inside(torch.zeros(7, 9, dtype=torch.int16), 3)
     assert found.nonzero().tolist() == [[3, 3], [3, 4], [3, 5]]
+
+
+def test_boundaries_of_eight_bits_are_those_of_more() -> None:
+    """A label map as it is stored, 255 for none, has no room for -1."""
+    truth, said = (torch.randint(0, 3, (9, 14), dtype=torch.uint8) for _ in range(2))
+    truth[:2] = 255
+    wide, narrow = (Pixels(("a", "b", "c"), boundary=True) for _ in range(2))
+    wide.update([said.long()], [truth.long()])
+    narrow.update([said], [truth])
+    assert torch.equal(wide.edges, narrow.edges) and int(wide.edges.sum()) > 0

@@ -11,14 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
+import several
+from vitrail.data.detection_batches import DetectionBatches
 from vitrail.data.detections import Detections, Instances
+from vitrail.data.loader import Loader
 from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Sides
 from vitrail.errors import InputError
+from vitrail.models.detectors import Detector
 from vitrail.recipes import detecting, run, sources
-from vitrail.recipes.find import find
+from vitrail.recipes.find import find, of_run
 from vitrail.recipes.overrides import apply
-from vitrail.recipes.recipe import Boxes, Model, Recipe
+from vitrail.recipes.recipe import Boxes, Model, Recipe, to_json
 from vitrail.recipes.run import Options
+from vitrail.tasks.detect import Detect
+from vitrail.train.loop import Setting, measure
 from vitrail.train.record import read
 from vitrail.weights import open_model
 
@@ -98,6 +104,32 @@ def test_a_run_leaves_a_model_answers_and_pictures(tmp_path: Path, name: str) ->
     assert model.masks == masks and document["preprocessing"]["kind"] == "boxes"
     rows = json.loads((out / "predictions.json").read_text())
     assert {row["category_id"] for row in rows} <= {3, 4} and all(("segmentation" in row) == masks for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_learn_and_count_every_picture_once(tmp_path: Path, kind: str) -> None:
+    """Five held-out pictures for two processes; things in one share of a batch and none in the other."""
+    data, out = squares(tmp_path / "data", pictures=5), tmp_path / "run"
+    recipe = replace(tiny(data, "mask_rcnn_swin_nano"), data=Boxes(str(data), empty=True))
+    (tmp_path / "recipe.json").write_text(to_json(recipe))
+    given = [str(tmp_path / "recipe.json"), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    said = several.launch(2, "-m", "vitrail", "train", *given, "--parallel", kind)
+    assert "epoch 2/2" in said[0], said
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["held_out"] == 5 and 0 <= summary["mask_AP"] <= 1
+    again = evaluated(out, data)
+    assert all(again[name] == pytest.approx(summary[name], abs=1e-6) for name in ("AP", "AP50", "mask_AP", "AR100"))
+
+
+def evaluated(out: Path, data: Path) -> dict[str, float]:
+    """The numbers of a run's model, by one process."""
+    model = open_model(out / "model.safetensors")[0]
+    assert isinstance(model, Detector)
+    held_out = sources.open_split(Boxes(str(data)))[1]
+    settings = of_run(out).preprocessing
+    assert isinstance(settings, DetectionPreprocessing)
+    batches = Loader(DetectionBatches(held_out, settings, None, 0), 1, False)
+    return measure(model, Detect(held_out.classes, True), batches.epoch(0), Setting(torch.device("cpu"))).compute()
 
 
 def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from vitrail.data import images
 from vitrail.data.settings import Preprocessing
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
-from vitrail.recipes import evaluation, use
+from vitrail.recipes import evaluation, use, use_classes
 from vitrail.recipes.recipe import Digits, Folder
 from vitrail.weights import save
 
@@ -43,17 +43,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(weights: Path) -> use.Trained:
+def trained(weights: Path) -> use_classes.Trained:
     return use.load(weights)
 
 
-def logits(trained: use.Trained, path: Path) -> torch.Tensor:
+def logits(trained: use_classes.Trained, path: Path) -> torch.Tensor:
     """(K,) of one picture alone."""
     with torch.no_grad():
         return trained.model(trained.transform()(images.read(path))[None])[0]
 
 
-def test_plain_labels_equal_the_dullest_loop(trained: use.Trained, data: Path) -> None:
+def test_plain_labels_equal_the_dullest_loop(trained: use_classes.Trained, data: Path) -> None:
     asked = evaluation.ask(trained, Folder(str(data)))
     assert (asked.labels, asked.note) == ("plain", "")
     found = evaluation.evaluate(asked.trained, asked.pictures, CPU, batch=5)
@@ -70,7 +70,7 @@ def test_plain_labels_equal_the_dullest_loop(trained: use.Trained, data: Path) -
     assert 0 <= result["ece"] <= 1
 
 
-def test_folders_of_numbers_are_indices(trained: use.Trained, tmp_path: Path, data: Path) -> None:
+def test_folders_of_numbers_are_indices(trained: use_classes.Trained, tmp_path: Path, data: Path) -> None:
     for index, name in enumerate(trained.classes):
         (tmp_path / str(index)).symlink_to(data / "val" / name)
     asked = evaluation.ask(trained, Folder(str(tmp_path)))
@@ -85,7 +85,7 @@ def test_folders_of_numbers_are_indices(trained: use.Trained, tmp_path: Path, da
         evaluation.ask(trained, Folder(str(tmp_path)), "plain")
 
 
-def test_a_subset_is_scored_among_its_classes_alone(trained: use.Trained, tmp_path: Path, data: Path) -> None:
+def test_a_subset_is_scored_among_its_classes_alone(trained: use_classes.Trained, tmp_path: Path, data: Path) -> None:
     for name in ("red", "blue"):
         (tmp_path / name).symlink_to(data / "val" / name)
     hint = evaluation.ask(trained, Folder(str(tmp_path)))
@@ -107,7 +107,7 @@ def test_a_subset_is_scored_among_its_classes_alone(trained: use.Trained, tmp_pa
     assert found.metric.compute()["nll"] == pytest.approx(nats / 8, rel=1e-5)
 
 
-def test_real_counts_any_of_its_classes(trained: use.Trained, tmp_path: Path, data: Path) -> None:
+def test_real_counts_any_of_its_classes(trained: use_classes.Trained, tmp_path: Path, data: Path) -> None:
     files = sorted((data / "val").rglob("*.png"))
     for number, path in enumerate(files, start=1):
         (tmp_path / f"ILSVRC2012_val_{number:08d}.png").symlink_to(path)
@@ -125,7 +125,9 @@ def test_real_counts_any_of_its_classes(trained: use.Trained, tmp_path: Path, da
 
 @pytest.mark.parametrize("share", [0.875, None])
 @pytest.mark.parametrize("views", ["flip", "ten"])
-def test_views_are_averaged_as_probabilities(trained: use.Trained, data: Path, views: str, share: float | None) -> None:
+def test_views_are_averaged_as_probabilities(
+    trained: use_classes.Trained, data: Path, views: str, share: float | None
+) -> None:
     from dataclasses import replace
 
     from vitrail.data.views import for_views
@@ -141,14 +143,14 @@ def test_views_are_averaged_as_probabilities(trained: use.Trained, data: Path, v
             ]
         )
     for batch in (1, 25):
-        scores = use.predict(trained, files, CPU, batch, progress=False, views=views).scores
+        scores = use_classes.predict(trained, files, CPU, batch, progress=False, views=views).scores
         torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
     pictures = evaluation.ask(trained, Folder(str(data))).pictures
     one, several = (evaluation.evaluate(trained, pictures, CPU, views=name).metric.compute() for name in ("one", views))
     assert one["nll"] != several["nll"]
 
 
-def test_what_is_written_reads_back(trained: use.Trained, data: Path, tmp_path: Path) -> None:
+def test_what_is_written_reads_back(trained: use_classes.Trained, data: Path, tmp_path: Path) -> None:
     asked = evaluation.ask(trained, Folder(str(data)))
     found = evaluation.evaluate(trained, asked.pictures, CPU)
     evaluation.write(found, {"views": "one", **found.document()}, tmp_path / "new" / "out", "tiny")
@@ -166,7 +168,7 @@ def test_what_is_written_reads_back(trained: use.Trained, data: Path, tmp_path: 
     assert sum(int(row["right"]) for row in rows) == int(found.metric.confusion.trace())
 
 
-def test_labels_that_do_not_fit_are_one_line(trained: use.Trained, data: Path) -> None:
+def test_labels_that_do_not_fit_are_one_line(trained: use_classes.Trained, data: Path) -> None:
     for labels in ("something", "real", "real=", "plain=x"):
         with pytest.raises(InputError, match="is none of auto, plain"):
             evaluation.ask(trained, Folder(str(data)), labels)
@@ -176,7 +178,7 @@ def test_labels_that_do_not_fit_are_one_line(trained: use.Trained, data: Path) -
         evaluation.evaluate(trained, evaluation.ask(trained, Folder(str(data))).pictures, CPU, views="five")
 
 
-def test_features_are_the_models_maps(trained: use.Trained, data: Path) -> None:
+def test_features_are_the_models_maps(trained: use_classes.Trained, data: Path) -> None:
     files = sorted((data / "val" / "red").iterdir())
     maps = trained.features(files, batch=3)
     assert [part.shape[0] for part in maps] == [4] * 4

@@ -13,7 +13,7 @@ from PIL import Image
 import tiny
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
-from vitrail.recipes import classifying, evaluation, run, sources, use
+from vitrail.recipes import asking, classifying, evaluation, run, sources, use, use_classes
 from vitrail.recipes.find import of_run
 from vitrail.recipes.recipe import SGD, Digits, Folder, Model, from_json, to_json
 from vitrail.train.processes import ALONE
@@ -132,11 +132,11 @@ def test_the_trained_model_is_the_same_in_use(finished: Path, data: Path) -> Non
     pictures = sources.open_held_out(Folder(str(data)), trained.classes)
     metric = evaluation.evaluate(trained, pictures, CPU, batch=4).metric
     assert metric.compute()["top1"] == read(finished)[-1]["top1"]
-    files = use.gather([data / "val", data / "train" / "red" / "0.png"])
+    files = asking.gather([data / "val", data / "train" / "red" / "0.png"])
     assert len(files) == 7
-    prediction = use.predict(trained, files, CPU, batch=3)
+    prediction = use_classes.predict(trained, files, CPU, batch=3)
     assert (prediction.scores[:6].argmax(1) == torch.tensor([0, 0, 1, 1, 2, 2])).sum() == metric.confusion.trace()
-    assert "red" in use.cells(trained, files, prediction)[-1].caption
+    assert "red" in use_classes.cells(trained, files, prediction)[-1].caption
 
 
 def test_what_is_no_trained_model_is_one_line(finished: Path, tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_what_is_no_trained_model_is_one_line(finished: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match=r"preprocessing: share"):
         use.load(tmp_path / "odd.safetensors")
     with pytest.raises(InputError, match="no such file"):
-        use.gather([tmp_path / "none.png"])
+        asking.gather([tmp_path / "none.png"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no pictures in it"):
-        use.gather([tmp_path / "empty"])
+        asking.gather([tmp_path / "empty"])
 
 
 def test_data_by_word_or_path() -> None:

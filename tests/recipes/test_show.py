@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrail.recipes import show, use
+from vitrail.recipes import asking, show
 from vitrail.recipes.demo import MODELS, side_by_side
 
 SMALL = {"dim": 8, "depths": (1, 1, 1, 1), "heads": (1, 1, 2, 2)}
@@ -26,7 +26,7 @@ def test_the_demo_leaves_what_it_promises(tmp_path: Path, monkeypatch: pytest.Mo
     assert {row["seed"] for row in rows} == {3}
     for name in ("curves.png", "confusion.png", "predictions.png", "swin_nano/summary.json"):
         assert (tmp_path / "demo" / name).stat().st_size > 0
-    files = use.gather([tmp_path / "demo" / "digits"])
+    files = asking.gather([tmp_path / "demo" / "digits"])
     assert [file.name for file in files] == [f"{digit}.png" for digit in range(10)]
 
 

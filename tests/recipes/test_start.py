@@ -9,13 +9,17 @@ import torch
 
 import tiny
 from vitrail import weights
-from vitrail.data.settings import Preprocessing
+from vitrail.data.pixel_settings import Fit, PixelAugment, PixelPreprocessing
+from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Preprocessing, Sides
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
+from vitrail.recipes.begin import begin_from
 from vitrail.recipes.finetune import finetune
+from vitrail.recipes.finetune_boxes import finetune_boxes
+from vitrail.recipes.finetune_pixels import finetune_pixels
 from vitrail.recipes.overrides import apply
 from vitrail.recipes.recipe import Model
-from vitrail.recipes.start import begin_from, resolve
+from vitrail.recipes.start import resolve
 
 NAMES = ["blue", "green", "red"]
 SMALL = {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "window_size": 2}
@@ -95,6 +99,96 @@ def test_another_librarys_model_goes_on_too(tmp_path: Path) -> None:
     assert create_model(recipe.model.name, 2, recipe.model.size, **recipe.model.overrides).num_classes == 2
     with pytest.raises(InputError, match="is not the weights of timm"):
         begin_from(create_model("timm/resnet18", 3, (32, 32)), str(tmp_path / "timm.safetensors"), NAMES)
+
+
+TINY = {"dim": 8, "depths": (1, 1, 1, 1), "heads": (1, 1, 2, 2), "window": 2}
+
+
+def test_boxes_without_weights_are_found_by_a_small_one_and_a_named_model_stays(tmp_path: Path) -> None:
+    recipe = resolve(apply(finetune_boxes(), ["model.size=64", "model.overrides.tower=1", "data.path=here"]))
+    assert recipe.model == Model("retinanet_iwin_nano", (64, 64), {"channels": 128, "tower": 1})
+    assert recipe.data.path == str(Path("here").absolute())
+    named = apply(finetune_boxes(), ["model.name=mask_rcnn_iwin_nano"])
+    assert resolve(named) == named and named.model.overrides == {}
+    with torch.device("meta"):
+        assert create_model(recipe.model.name, 2, recipe.model.size, **recipe.model.overrides).spec.tower == 1
+
+
+def test_the_detector_and_its_sizes_follow_the_weights(tmp_path: Path) -> None:
+    model = create_model("mask_rcnn_swin_nano", 3, (64, 96), **TINY, channels=16, width=16)
+    settings = {
+        "resize": {"least": 480, "most": 480, "step": 1, "longest": 640},
+        "mean": (0.5, 0.4, 0.3),
+        "kind": "boxes",
+    }
+    weights.save(tmp_path / "mask.safetensors", model, classes=NAMES, preprocessing=settings)
+    recipe = resolve(
+        apply(finetune_boxes(), [f"weights={tmp_path / 'mask.safetensors'}", "model.overrides.drop_path=0.2"])
+    )
+    assert (recipe.model.name, recipe.model.size) == ("mask_rcnn_swin_nano", (64, 96))
+    assert recipe.preprocessing == DetectionPreprocessing(Sides(480, 480, 1, 640), mean=(0.5, 0.4, 0.3))
+    assert recipe.augment == DetectionAugment(resize=Sides(384, 576, 48, 960))  # 256 to 384 of 320, as before
+    again = create_model(recipe.model.name, 3, recipe.model.size, **recipe.model.overrides)
+    assert (
+        again.spec.channels == 16
+        and again.backbone.spec.drop_path == 0.2
+        and again.backbone.spec.depths == (1, 1, 1, 1)
+    )
+    assert "all heads kept" in begin_from(again, str(tmp_path / "mask.safetensors"), NAMES)
+    assert resolve(recipe) == recipe
+    weights.save(tmp_path / "plain.safetensors", model, classes=NAMES)  # as converted from the papers' toolbox
+    recipe = resolve(apply(finetune_boxes(), [f"weights={tmp_path / 'plain.safetensors'}"]))
+    assert recipe.preprocessing == DetectionPreprocessing() and recipe.augment.resize.most == 960
+    with pytest.raises(InputError, match="mask_rcnn_swin_nano, which gives no classes of pictures; finetune_boxes"):
+        resolve(apply(finetune(), [f"weights={tmp_path / 'mask.safetensors'}"]))
+
+
+def test_other_weights_get_a_retinanet_on_their_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swin = create_model("swin_nano", 3, (32, 32), **TINY)
+    segmenter = create_model("upernet_swin_nano", 3, (64, 64), **TINY, channels=16)
+    resnet = create_model("timm/resnet10t", 3, (64, 64))
+    files = {
+        "swin_nano": (swin, {"preprocessing": {"share": None, "mean": (0.1, 0.2, 0.3)}}),
+        "upernet_swin_nano": (segmenter, {}),
+        "dense_swin_nano": (segmenter.backbone, {}),
+        "timm/resnet10t": (resnet, {}),
+    }
+    for name, (model, document) in files.items():
+        path = tmp_path / "given.safetensors"
+        weights.save(path, model, classes=NAMES, **document)
+        recipe = resolve(apply(finetune_boxes(), [f"weights={path}", "model.overrides.tower=1"]))
+        inner = name.removeprefix("upernet_").removeprefix("dense_")
+        assert (recipe.model.name, recipe.model.size) == (f"retinanet_{inner}", (320, 320))
+        assert recipe.preprocessing.resize == finetune_boxes().preprocessing.resize
+        assert recipe.preprocessing.mean == ((0.1, 0.2, 0.3) if name == "swin_nano" else (0.485, 0.456, 0.406))
+        made = create_model(recipe.model.name, 4, recipe.model.size, **recipe.model.overrides)
+        assert "neck and heads" in begin_from(made, str(path), list("abcd"))
+    monkeypatch.setenv("VITRAIL_WEIGHTS", str(tmp_path))
+    row = resolve(apply(finetune_boxes(), ["weights=iwin_small.in1k_224"]))
+    assert row.model == Model("retinanet_iwin_small", (320, 320), {"backbone": {"heads": (3, 4, 8, 16)}})
+
+
+def test_pixels_follow_a_segmenter_or_get_an_upernet(tmp_path: Path) -> None:
+    small = resolve(apply(finetune_pixels(), ["model.overrides.auxiliary=0"]))
+    assert small.model == Model("upernet_iwin_nano", (256, 256), {"channels": 128, "auxiliary": 0})
+    segmenter = create_model("semantic_fpn_swin_nano", 3, (64, 96), **TINY, channels=16, pyramid=16)
+    settings = {"resize": {"longest": 600, "shortest": 160}, "mean": (0.5, 0.4, 0.3), "kind": "pixels"}
+    path = tmp_path / "given.safetensors"
+    weights.save(path, segmenter, classes=NAMES, preprocessing=settings)
+    recipe = resolve(apply(finetune_pixels(), [f"weights={path}", "model.overrides.drop_path=0.2"]))
+    assert (recipe.model.name, recipe.model.size) == ("semantic_fpn_swin_nano", (64, 96))
+    assert recipe.preprocessing == PixelPreprocessing(Fit(600, 160), mean=(0.5, 0.4, 0.3))
+    assert recipe.augment == PixelAugment(crop=(128, 128))  # 256 of 320, as before
+    again = create_model(recipe.model.name, 3, recipe.model.size, **recipe.model.overrides)
+    assert (again.spec.pyramid, again.backbone.spec.drop_path) == (16, 0.2)
+    assert "all heads kept" in begin_from(again, str(path), NAMES) and resolve(recipe) == recipe
+    weights.save(path, create_model("swin_nano", 3, (32, 32), **TINY), preprocessing={"mean": (0.1, 0.2, 0.3)})
+    recipe = resolve(apply(finetune_pixels(), [f"weights={path}", "model.overrides.channels=16"]))
+    assert (recipe.model.name, recipe.model.size) == ("upernet_swin_nano", (256, 256))
+    assert recipe.preprocessing == PixelPreprocessing(Fit(1280, 320), mean=(0.1, 0.2, 0.3))
+    assert recipe.augment == finetune_pixels().augment
+    made = create_model(recipe.model.name, 4, recipe.model.size, **recipe.model.overrides)
+    assert "neck and heads" in begin_from(made, str(path), list("abcd"))
 
 
 def test_a_whole_run_is_tuned_on_other_classes(tmp_path: Path, file: str) -> None:

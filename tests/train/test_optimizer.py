@@ -49,6 +49,7 @@ def test_what_decays_is_the_recipes_choice() -> None:
     assert decays(Table(), ()) == learning  # a classic ResNet's
     assert decays(Table(), ("norm", "named")) == {"linear.weight", "linear.bias"}  # the detection codes'
     assert decays(Table(), ("vector",)) == {"linear.weight", "table"}
+    assert decays(Table(), ("n*m.bias", "t*r")) == learning - {"norm.bias"}
 
 
 def scales(model: nn.Module, **options: Any) -> dict[str, float]:
@@ -91,6 +92,28 @@ def test_frozen_parts_stay_as_they_are() -> None:
         optimizers.freeze(Table(), 1)
     with pytest.raises(InputError, match="nothing to learn"):
         optimizers.groups(model.requires_grad_(False), 0.1)
+
+
+def test_batch_norms_of_the_backbone_keep_their_statistics_and_learn() -> None:
+    model = create_model("semantic_fpn_torchvision/resnet18", 3, (64, 64), pyramid=8, channels=8)
+    optimizers.freeze(model, 2, still=True)
+    model.train()
+    body = model.backbone.model
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if "running" in name}
+    model(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    after = model.state_dict()
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved and all(not name.startswith("backbone.") for name in moved)  # the head's own go on
+    norms = [module for module in body.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == 20 and not any(norm.training for norm in norms)
+    frozen = {name for name, parameter in body.named_parameters() if not parameter.requires_grad}
+    assert frozen == {n for n, _ in body.named_parameters() if n.startswith(("conv1.", "bn1.", "layer1."))}
+    assert all(p.grad is not None for n, p in body.named_parameters() if n not in frozen)  # weights of norms too
+    assert body.get_submodule("layer2.0.conv1").training and not body.get_submodule("layer1.0.conv1").training
+    with torch.device("meta"):
+        without = create_model("retinanet_iwin_nano", 3, (64, 64))
+    with pytest.raises(InputError, match="backbone of retinanet_iwin_nano has no batch norm"):
+        optimizers.freeze(without, 0, still=True)
 
 
 def test_optimizers_hand_on_what_they_are_given() -> None:

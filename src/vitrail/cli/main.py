@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vitrail import heap
-from vitrail.cli import bench, check, compare, convert, demo, export, models, recipes, train, use
+from vitrail.cli import bench, check, compare, convert, demo, eval, export, models, predict, recipes, train
 from vitrail.errors import InputError
 
 app = typer.Typer(
@@ -24,8 +24,8 @@ app.command("info")(models.info)
 app.command("recipes")(recipes.recipes)
 app.command("check")(check.check)
 app.command("train")(train.train)
-app.command("eval")(use.evaluate)
-app.command("predict")(use.predict)
+app.command("eval")(eval.evaluate)
+app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)

@@ -18,6 +18,22 @@ def size(text: str) -> tuple[int, int]:
     return height, int(match[2] or height)
 
 
+def sides(text: str) -> tuple[int, ...]:
+    """`640,800,1024`: whole numbers of pixels."""
+    found = text.split(",")
+    if not all(each.strip().isdecimal() and int(each) for each in found):
+        raise InputError(f"sides {text!r}: wanted pixels, such as 640,800,1024.")
+    return tuple(int(each) for each in found)
+
+
+def slide(text: str) -> tuple[int, int]:
+    """`512,341`: side and step of windows, pixels."""
+    match = re.fullmatch(r"\s*([1-9]\d*)\s*,\s*([1-9]\d*)\s*", text)
+    if not match:
+        raise InputError(f"slide {text!r}: wanted side and step of windows in pixels, such as 512,341.")
+    return int(match[1]), int(match[2])
+
+
 def show_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=1))

@@ -19,6 +19,7 @@ from vitrail.draw.style import COLOURS, INK, figure, legible, quiet, save
 SMOOTH = 3  # times finer than the picture that lines are drawn, so that they have no steps
 LARGE = 1600  # pixels of a side from which on lines are wide enough to do without
 SIDE = 900  # pixels; a picture smaller than this is enlarged before names are written on it
+HIDDEN = 0.03  # of a name, from which on another lies on it
 SHADE = 0.42  # of a mask's colour over the picture
 CLEAR = ("#e6484d", "#2f80ed", "#27ae60", "#f2a516", "#9b51e0", "#11b5c9", "#eb5fa3", "#8bc220", "#f2672a", "#5468d4")
 
@@ -70,7 +71,8 @@ def with_things(
     """The picture, RGB, with all that is said of it; small pictures come back enlarged, so that names can be read.
 
     Lines are as wide as the picture is large; a name stays inside the picture, above its box where there is room.
-    Large things are drawn first, so that small ones stay visible; names come last, the surest on top.
+    Large things are drawn first, so that small ones stay visible; names come last, the surest first, and one that
+    would lie on another is left out: the colour still tells the class.
 
     Args:
         names: Of the K classes.     side: Pixels that the longer side gets at least.
@@ -235,11 +237,15 @@ def _write_names(
 ) -> None:
     font = _font(round(max(min(canvas.size) / 42, 11) * letters))
     pen = ImageDraw.Draw(canvas, "RGBA")
-    order = np.arange(len(boxes)) if things.scores is None else np.argsort(things.scores, kind="stable")
+    order = np.arange(len(boxes)) if things.scores is None else np.argsort(-np.asarray(things.scores), kind="stable")
+    written: list[tuple[float, float, float, float]] = []
     for place in order:
         target = things.classes[place]
         text = names[target] + ("" if things.scores is None else f" {things.scores[place]:.2f}")
         left, top, right, bottom = name_place(boxes[place], text, font, canvas.size)
+        if any(_covered((left, top, right, bottom), other) > HIDDEN for other in written):
+            continue
+        written.append((left, top, right, bottom))
         red, green, blue = colour(target)
         pen.rounded_rectangle((left, top, right, bottom), radius=2.5 * width / 2, fill=(red, green, blue, 225))
         bright = 0.299 * red + 0.587 * green + 0.114 * blue > 165
@@ -250,6 +256,12 @@ def _write_names(
             font=font,
             anchor="mm",
         )
+
+
+def _covered(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """The share of `one`, xyxy, that `other` covers."""
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return max(wide, 0) * max(high, 0) / max((one[2] - one[0]) * (one[3] - one[1]), 1e-9)
 
 
 def name_place(

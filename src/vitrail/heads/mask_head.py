@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitrail.data import rle
 from vitrail.data.detections import Instances, Rle
+from vitrail.data.rle_moves import moved
 from vitrail.heads.convs import kaiming
 
 SIZE, SIDE = 14, 28  # of the features that a mask head reads, and of the masks that it gives
@@ -72,22 +71,31 @@ def paste(mask: Tensor, box: Tensor, size: tuple[int, int], threshold: float = 0
 
     A pixel reads the mask at its centre, bilinearly; outside the mask is 0.
     """
-    height, width = size
-    x1, y1, x2, y2 = box.tolist()
-    whole = torch.zeros(height, width, dtype=torch.bool, device=mask.device)
-    left, right = max(int(x1) - 1, 0), min(int(x2) + 2, width)
-    top, bottom = max(int(y1) - 1, 0), min(int(y2) + 2, height)
-    if right <= left or bottom <= top or x2 <= x1 or y2 <= y1:
-        return whole
-    x = (torch.arange(left, right, device=mask.device) + 0.5 - x1) / (x2 - x1) * 2 - 1
-    y = (torch.arange(top, bottom, device=mask.device) + 0.5 - y1) / (y2 - y1) * 2 - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)[None].to(mask)
-    read = F.grid_sample(mask[None, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    whole[top:bottom, left:right] = read[0, 0] >= threshold
+    part, (top, left) = _stretched(mask, box, size, threshold)
+    whole = torch.zeros(size, dtype=torch.bool, device=mask.device)
+    whole[top : top + part.shape[0], left : left + part.shape[1]] = part
     return whole
 
 
 def pack(masks: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float = 0.5) -> tuple[Rle, ...]:
-    """Masks (n, S, S) in the boxes (n, 4) of a picture of `size`, pasted and packed one at a time."""
-    pairs: Sequence[tuple[Tensor, Tensor]] = list(zip(masks.float(), boxes, strict=True))
-    return tuple(rle.encode(paste(mask, box, size, threshold)[None])[0] for mask, box in pairs)
+    """Masks (n, S, S) in the boxes (n, 4) of a picture of `size`: `paste`, packed, without the picture's pixels."""
+    found = []
+    for mask, box in zip(masks.float(), boxes, strict=True):
+        part, corner = _stretched(mask, box, size, threshold)
+        found.append(moved(rle.encode(part[None])[0], corner, size))
+    return tuple(found)
+
+
+def _stretched(mask: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[Tensor, tuple[int, int]]:
+    """The part of a picture that a box reaches, (h, w) bool, and its corner (top, left); one pixel for an empty box."""
+    height, width = size
+    x1, y1, x2, y2 = box.tolist()
+    left, right = max(int(x1) - 1, 0), min(int(x2) + 2, width)
+    top, bottom = max(int(y1) - 1, 0), min(int(y2) + 2, height)
+    if right <= left or bottom <= top or x2 <= x1 or y2 <= y1:
+        return torch.zeros(1, 1, dtype=torch.bool, device=mask.device), (0, 0)
+    x = (torch.arange(left, right, device=mask.device) + 0.5 - x1) / (x2 - x1) * 2 - 1
+    y = (torch.arange(top, bottom, device=mask.device) + 0.5 - y1) / (y2 - y1) * 2 - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)[None].to(mask)
+    read = F.grid_sample(mask[None, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return read[0, 0] >= threshold, (top, left)

@@ -27,11 +27,18 @@ class Pixels:
     edges: (3, K) int64; pixels of boundaries: in both, of the truth, of the prediction.
     Args:
         classes: Names of the K classes.     boundary: Whether boundaries are measured, too.
+        palette: A colour for each class, for those who draw; nothing is counted by it.
     Source: mIoU as Pascal VOC and mmsegmentation have it; boundary IoU: Cheng et al. (arXiv 2103.16562) equation 1.
     """
 
-    def __init__(self, classes: Sequence[str], boundary: bool = False, ignored: int = IGNORED) -> None:
-        self.classes, self.boundary, self.ignored = tuple(classes), boundary, ignored
+    def __init__(
+        self,
+        classes: Sequence[str],
+        boundary: bool = False,
+        ignored: int = IGNORED,
+        palette: Sequence[tuple[int, int, int]] | None = None,
+    ) -> None:
+        self.classes, self.boundary, self.ignored, self.palette = tuple(classes), boundary, ignored, palette
         self.confusion = torch.zeros(len(classes), len(classes) + 1, dtype=torch.int64)
         self.edges = torch.zeros(3, len(classes), dtype=torch.int64)
 
@@ -104,7 +111,7 @@ def edges(said: Tensor, truth: Tensor, counted: Tensor, classes: int) -> Tensor:
     its authors do for semantic segmentation.
     """
     reach = max(round(WIDTH * math.hypot(*truth.shape)), 1)
-    frames = [torch.where(counted & (one >= 0) & (one < classes), one, -1).to(torch.int16) for one in (truth, said)]
+    frames = [torch.where(counted & (one >= 0) & (one < classes), one.to(torch.int16), -1) for one in (truth, said)]
     inner, outer = (frame.masked_fill(inside(frame, reach), -1) for frame in frames)
     rows = (torch.where(inner == outer, inner, -1), inner, outer)
     return torch.stack([(row[row >= 0]).long().bincount(minlength=classes) for row in rows])

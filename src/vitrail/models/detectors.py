@@ -137,6 +137,8 @@ _CASCADE: dict[str, Any] = {
 class Detector(Assembled):
     """Pictures to boxes. `model(images)` is the part that is the same for every content, and compiles in one graph.
 
+    `loss` and `predict` take it by `forward`: a model that is dealt out gathers its parameters once for each of them.
+
     Attributes:
         masks: Whether it finds masks, too.
     """
@@ -181,11 +183,11 @@ class RetinaNet(Detector):
         return self.head(self.neck(self.backbone(padded(images))))
 
     def loss(self, images: Tensor, sizes: Sizes, targets: Sequence[Instances]) -> dict[str, Tensor]:
-        return self.head.loss(self(images), sizes, [learnable(target) for target in targets])
+        return self.head.loss(self.forward(images), sizes, [learnable(target) for target in targets])
 
     @torch.no_grad()
     def predict(self, images: Tensor, sizes: Sizes, originals: Sizes | None = None) -> list[Detections]:
-        found = self.head.find(self(images), sizes)
+        found = self.head.find(self.forward(images), sizes)
         return [
             Detections(_moved(boxes, size, frame), scores, classes, frame)
             for (boxes, scores, classes), size, frame in zip(found, sizes, _frames(sizes, originals), strict=True)
@@ -242,14 +244,14 @@ class RCNN(Detector):
 
     def loss(self, images: Tensor, sizes: Sizes, targets: Sequence[Instances]) -> dict[str, Tensor]:
         known = [learnable(target) for target in targets]
-        maps, dense = self(images)
+        maps, dense = self.forward(images)
         losses = self.rpn.loss(dense, sizes, known)
         proposals = self.rpn.propose(dense, sizes, self.rpn.train_proposals)
         return losses | self.regions.loss(maps, proposals, sizes, known)
 
     @torch.no_grad()
     def predict(self, images: Tensor, sizes: Sizes, originals: Sizes | None = None) -> list[Detections]:
-        maps, dense = self(images)
+        maps, dense = self.forward(images)
         found = self.regions.find(maps, self.rpn.propose(dense, sizes, self.rpn.test_proposals), sizes)
         given = []
         for one, size, frame in zip(found, sizes, _frames(sizes, originals), strict=True):

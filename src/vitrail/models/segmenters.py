@@ -68,13 +68,13 @@ class Segmenter(Assembled):
         Args:
             labels: (B, H, W) int64 in [0, K), or `ignored`.
         """
-        return {"pixels": pixel_loss(self(images), labels, ignored)}
+        return {"pixels": pixel_loss(self.forward(images), labels, ignored)}
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Logits at the pictures' size: (B, 3, H, W) -> (B, K, H, W)."""
         height, width = images.shape[-2:]
-        return resize(self(images), (height, width))
+        return resize(self.forward(images), (height, width))
 
     def rehearse(self, images: Tensor) -> None:
         """Everything that has a cost in a prediction; see `count`."""

@@ -6,10 +6,12 @@ curves.png   confusion.png   reliability.png   predictions.png   predictions.jso
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from torch import nn
 
 from vitrail.data import transforms
@@ -73,7 +75,18 @@ class Answer:
 
 def draw(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -> None:
     """Writes the numbers' pictures, every answer, and predictions.png with the held-out pictures that went worst."""
-    share = f"{100 * metric.compute()['top1']:.2f} % right of {int(metric.confusion.sum())} held-out pictures"
+    draw_answers(out, name, plan, metric, held_out, lambda sample: sample.image, "pictures")
+
+
+def draw_answers(
+    out: Path, name: str, plan: Plan, metric: Counts, held_out: Any, seen: Callable[[Any], Image.Image], what: str
+) -> None:
+    """What `draw` does.
+
+    Args:
+        seen: A sample -> the picture that shows it.     what: The samples are.
+    """
+    share = f"{100 * metric.compute()['top1']:.2f} % right of {int(metric.confusion.sum())} held-out {what}"
     draw_curves(out / "curves.png", {name: read(out)})
     draw_confusion(out / "confusion.png", metric.confusion.numpy(), held_out.classes, f"{name}: {share}")
     states = metric.calibration
@@ -81,7 +94,7 @@ def draw(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -
     draw_reliability(out / "reliability.png", count, confidence, right, f"{name}: {share}")
     answers = answer_all(plan, held_out)
     write_text(out / "predictions.jsonl", "".join(json.dumps(asdict(each)) + "\n" for each in answers))
-    cells = worst(answers, held_out)
+    cells = worst(answers, held_out, seen)
     draw_grid(
         out / "predictions.png",
         cells,
@@ -89,8 +102,8 @@ def draw(out: Path, name: str, plan: Plan, metric: Counts, held_out: Pictures) -
     )
 
 
-def answer_all(plan: Plan, pictures: Pictures) -> list[Answer]:
-    """The model's answer to each picture that can be read, in order."""
+def answer_all(plan: Plan, pictures: Any) -> list[Answer]:
+    """The model's answer to each sample that can be read, in order."""
     loader = Loader(plan.held_out.batches, plan.held_out.batch, shuffle=False)
     found: list[Answer] = []
     plan.model.eval()
@@ -116,13 +129,13 @@ def read_answers(path: Path) -> list[Answer]:
     return found
 
 
-def worst(answers: list[Answer], pictures: Pictures, count: int = SHOWN) -> list[Cell]:
-    """The pictures to whose true class the model gives the lowest probability, the lowest first."""
+def worst(answers: list[Answer], pictures: Any, seen: Callable[[Any], Image.Image], count: int = SHOWN) -> list[Cell]:
+    """The samples to whose true class the model gives the lowest probability, the lowest first."""
     places = {pictures.name(index): index for index in range(len(pictures))}
     cells = []
     for answer in sorted(answers, key=lambda answer: answer.probability)[:count]:
         right = answer.answer == answer.target
         mistake = "" if right else f"\ntaken for {answer.answer}"
         caption = f"{answer.target}   {100 * answer.probability:.0f} %{mistake}"
-        cells.append(Cell(pictures[places[answer.name]].image, caption, right))
+        cells.append(Cell(seen(pictures[places[answer.name]]), caption, right))
     return cells

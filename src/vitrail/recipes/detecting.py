@@ -118,13 +118,13 @@ def sure(answers: dict[int, Detections], scores: np.ndarray) -> dict[int, Detect
 def draw_worst(
     path: Path, pictures: DetectionSet, answers: dict[str, dict[int, Detections]], title: str, most: int = SHOWN
 ) -> None:
-    """Writes picture | truth | each model, the pictures on top on which the last model goes worst.
+    """Writes picture | truth | each model, the pictures on top on which the first model goes worst.
 
     Args:
         answers: By the model's name, then by the picture's index.
     """
     worth = {}
-    for index, found in list(answers.values())[-1].items():
+    for index, found in next(iter(answers.values())).items():
         try:
             worth[index] = agreement(found, pictures[index].target)
         except InputError:  # a picture that cannot be read has no answer either
@@ -135,8 +135,8 @@ def draw_worst(
         truth = sample.target
         columns = [
             ("picture", None),
-            ("truth", _things(truth)),
-            *((name, _things(of[index])) for name, of in answers.items()),
+            ("truth", things(truth)),
+            *((name, things(of[index])) for name, of in answers.items()),
         ]
         caption = f"{Path(sample.name).name}   {100 * worth[index]:.0f} % found and right, of {len(truth)} there"
         rows.append(Row(sample.image, tuple(columns), caption, worth[index]))
@@ -164,7 +164,8 @@ def agreement(found: Detections, truth: Instances, overlap: float = 0.5) -> floa
     return pairs / (len(found) + len(truth) - pairs)
 
 
-def _things(value: Detections | Instances) -> Things:
+def things(value: Detections | Instances) -> Things:
+    """As they are drawn; masks are unpacked one by one."""
     masks = value.masks
     unpacked = None if masks is None else (rle.decode((mask,), value.size)[0].numpy() for mask in masks)
     return Things(

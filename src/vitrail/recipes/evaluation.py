@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from vitrail.data import imagenet
@@ -23,15 +22,18 @@ from vitrail.draw.reliability import draw_reliability
 from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
 from vitrail.metrics.several import SeveralRight
-from vitrail.recipes import sources
-from vitrail.recipes.recipe import Digits, Folder
-from vitrail.recipes.use import Trained
+from vitrail.recipes import asking, sources
+from vitrail.recipes.asking import Asked
+from vitrail.recipes.measured import Table, everywhere, percent
+from vitrail.recipes.recipe import Data, Digits, Folder
+from vitrail.recipes.use_classes import WHO, Trained
 from vitrail.tasks.classify import Classify
 from vitrail.tasks.several import Several
 from vitrail.train.loop import Setting, measure
 from vitrail.train.processes import ALONE, Processes
 from vitrail.train.record import track, write_text
 
+TAKES = ("labels", "views", "batch", "out")
 LABELS = ("auto", "plain", "indices", "subset", "order", "real=FILE")
 
 
@@ -63,17 +65,18 @@ class Question(NamedTuple):
 class Evaluation:
     """metric: Over all pictures of all processes. classes: Names of its classes. pictures: How many were counted.
 
-    unreadable: Why the others were left out, a line each.
+    unreadable: Why the others were left out, a line each.     said: How it was measured, for `document`.
     """
 
     metric: Counts | SeveralRight
     classes: tuple[str, ...]
     pictures: int
     unreadable: tuple[str, ...]
+    said: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """As JSON has it: the numbers, and class by class where each picture has one class."""
-        found = {**self.metric.compute(), "pictures": self.pictures, "unreadable": list(self.unreadable)}
+        found = {**self.said, **self.metric.compute(), "pictures": self.pictures, "unreadable": list(self.unreadable)}
         if isinstance(self.metric, SeveralRight):
             return found
         per_class = {row["class"]: row["top1"] for row in self.rows()}
@@ -89,6 +92,61 @@ class Evaluation:
             {"class": name, "pictures": count, "right": top1, "in_top5": top5, "top1": top1 / count if count else None}
             for name, count, top1, top5 in columns
         ]
+
+    def tables(self, worst: int | None = None) -> list[Table]:
+        """The classes, as they are shown; only the `worst` ones, the one least often right first."""
+        rows = self.rows()
+        if worst:
+            rows = sorted((row for row in rows if row["pictures"]), key=lambda row: row["top1"])[:worst]
+        if not rows:
+            return []
+        lines = tuple((row["class"], str(row["pictures"]), percent(row["top1"], 1)) for row in rows)
+        return [Table(("class", "pictures", "top-1"), lines)]
+
+    def line(self) -> str:
+        """The whole."""
+        result = self.metric.compute()
+        words = [f"{name} {percent(share)}" for name, share in result.items() if name != "nll"]
+        missing = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
+        return f"{', '.join(words)}, nll {result['nll']:.4f} of {self.pictures} pictures{missing}"
+
+    def write(self, out: Path, title: str) -> None:
+        """Writes what `write` does, with `document` as evaluation.json."""
+        write(self, self.document(), out, title)
+
+
+def measured(
+    trained: Trained, path: Path, data: str | None, said: Data | None, asked: Asked, setting: asking.Setting
+) -> Evaluation:
+    """What `vitrail eval` measures of a classifier.
+
+    Args:
+        path: Where it came from.     data: As `--data` has it.     said: What its run was trained on, if it is a run.
+    Raises: InputError for a choice that is not for classifiers, or data that does not fit.
+    """
+    asked.only(TAKES, WHO)
+    labels, views = asked.labels or "auto", asked.views or "one"
+    how_many(views)  # a wrong name is said before anything is opened
+    asking.needs(data, said, path)
+    if data is None and labels != "auto":
+        raise InputError("The classes of what a run held out are known; --labels goes with --data FOLDER.")
+    chosen = said if data is None else sources.named(data, said)
+    if not isinstance(chosen, Folder | Digits):
+        raise InputError(f"{path} says classes of pictures, and {data or 'its data'} has others.")
+    question = ask_of_run(trained, chosen) if data is None else ask(trained, chosen, labels)
+    if setting.processes.first and question.note:
+        setting.say(question.note)
+    found = evaluate(
+        question.trained,
+        question.pictures,
+        setting.device,
+        asked.batch or 64,
+        sources.workers(chosen, setting.workers),
+        views,
+        question.task,
+        setting.processes,
+    )
+    return replace(found, said={"views": views, "labels": question.labels})
 
 
 def ask(trained: Trained, data: Folder | Digits, labels: str = "auto") -> Question:
@@ -168,7 +226,7 @@ def evaluate(
     asked = task or Classify(len(trained.classes))
     metric = measure(trained.model, asked, batches, Setting(device, processes), skipped)
     assert isinstance(metric, Counts | SeveralRight)
-    unreadable = _together(skipped, processes)
+    unreadable = everywhere(skipped, processes)
     count = int(metric.calibration.count.sum())
     if not count:
         raise InputError(f"None of the {len(unreadable)} pictures can be read. The first: {unreadable[0]}")
@@ -196,12 +254,3 @@ def write(evaluation: Evaluation, document: dict[str, Any], out: Path, title: st
         table.writeheader()
         table.writerows(rows)
         write_text(out / "per_class.csv", text.getvalue())
-
-
-def _together(reasons: list[str], processes: Processes) -> tuple[str, ...]:
-    """Those of all processes."""
-    if processes.world == 1:
-        return tuple(reasons)
-    everyone: list[list[str]] = [[] for _ in range(processes.world)]
-    dist.all_gather_object(everyone, reasons)
-    return tuple(sorted(reason for each in everyone for reason in each))

@@ -9,10 +9,25 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vitrail.errors import InputError, nearest
-from vitrail.recipes import imagenet_iwin, imagenet_resnet, imagenet_scalablevit, imagenet_swin
+from vitrail.recipes import (
+    ade20k_iwin,
+    ade20k_resnet,
+    ade20k_scalablevit,
+    ade20k_swin,
+    coco_iwin,
+    coco_resnet,
+    coco_scalablevit,
+    coco_swin,
+    imagenet_iwin,
+    imagenet_resnet,
+    imagenet_scalablevit,
+    imagenet_swin,
+)
 from vitrail.recipes.demo import demo
 from vitrail.recipes.finetune import finetune
 from vitrail.recipes.finetune_boxes import finetune_boxes
+from vitrail.recipes.finetune_clips import finetune_clips
+from vitrail.recipes.finetune_pixels import finetune_pixels
 from vitrail.recipes.recipe import Recipe, from_json, one_line
 
 RECIPES = {
@@ -21,10 +36,20 @@ RECIPES = {
         demo,
         finetune,
         finetune_boxes,
+        finetune_pixels,
+        finetune_clips,
         *imagenet_iwin.RECIPES,
         *imagenet_swin.RECIPES,
         *imagenet_scalablevit.RECIPES,
         *imagenet_resnet.RECIPES,
+        *coco_iwin.RECIPES,
+        *coco_swin.RECIPES,
+        *coco_scalablevit.RECIPES,
+        *coco_resnet.RECIPES,
+        *ade20k_iwin.RECIPES,
+        *ade20k_swin.RECIPES,
+        *ade20k_scalablevit.RECIPES,
+        *ade20k_resnet.RECIPES,
     )
 }
 

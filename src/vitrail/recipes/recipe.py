@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from vitrail.data.clip_settings import ClipAugment, ClipPreprocessing
+from vitrail.data.pixel_settings import PixelAugment, PixelPreprocessing
 from vitrail.data.settings import (
     STRICT,
     Amount,
@@ -87,9 +89,56 @@ class Boxes:
     kind: Literal["boxes"] = "boxes"
 
 
-Data = Folder | Digits | Boxes
+@dataclass(frozen=True, config=STRICT)
+class Pixels:
+    """Pictures with a label map each, at `path`; parts and shares as `Folder` has them.
+
+    layout: How they lie there; "auto" looks. docs/segmentation_data.md shows them.
+    reduce: 0 stands for no class and the classes count from 1, as in ADE20K's own files.
+    """
+
+    path: str | None = None
+    layout: Literal["auto", "ade20k", "cityscapes", "coco_stuff", "folders"] = "auto"
+    reduce: bool = False
+    held_out: Share = 0.2
+    seed: Seed = 0
+    kind: Literal["pixels"] = "pixels"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Videos:
+    """Videos at `path` with train and val parts, or one set of which the share `held_out` of each class is held out.
+
+    layout: How they lie there; "auto" looks. "lists": text files of paths and classes, as Kinetics has them.
+        "videos": a folder a class. "something": Something-Something's json files.
+    """
+
+    path: str | None = None
+    layout: Literal["auto", "lists", "videos", "something"] = "auto"
+    held_out: Share = 0.2
+    seed: Seed = 0
+    kind: Literal["clips"] = "clips"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Moving:
+    """`count` drawn clips of shapes whose motion only the order of the frames shows, the share `held_out` held out."""
+
+    count: Annotated[int, Field(ge=12)] = 1200
+    frames: Annotated[int, Field(ge=2)] = 16
+    size: Annotated[int, Field(ge=8)] = 32
+    held_out: Share = 0.2
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    kind: Literal["moving"] = "moving"
+
+
+Data = Folder | Digits | Boxes | Pixels | Videos | Moving
 SMOOTHED = ("pictures", "clips")
-GOES_WITH = {"folder": "pictures", "digits": "pictures"}  # kind of data -> kind of settings, where they differ
+GOES_WITH = {
+    "folder": "pictures",
+    "digits": "pictures",
+    "moving": "clips",
+}  # kind of data -> kind of settings, where they differ
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,7 +187,10 @@ class Cosine:
 
 @dataclass(frozen=True, config=STRICT)
 class Polynomial:
-    """As Cosine, but after the warm-up `end + (lr - end) (1 - way)^power`; a power of 1 is a line."""
+    """As Cosine, but after the warm-up `end + (lr - end) (1 - way)^power`; a power of 1 is a line.
+
+    within: The way is counted from the first step, and the warm-up is a factor that rises from start / lr to 1: mmcv's.
+    """
 
     warmup: Epochs = 0.0
     start: Rate = 0.0
@@ -146,6 +198,7 @@ class Polynomial:
     power: PositiveFloat = 1.0
     by: Times = "step"
     warmup_in: Times = "epoch"
+    within: bool = False
     kind: Literal["polynomial"] = "polynomial"
 
 
@@ -167,17 +220,20 @@ class Groups:
     """Which parameters learn, how fast, and which decay: the papers' codes differ from task to task.
 
     exempt: Parameters without weight decay: "vector" those of at most one axis, "named" what the model names in
-        `no_weight_decay()`, any other text those whose path holds it. ImageNet's codes exempt the three of the default.
+        `no_weight_decay()`, any other text those whose path holds it, with `*` for whatever stands between its parts.
+        ImageNet's codes exempt the three of the default.
     rates: Part of a path -> share of the learning rate; of several that a path holds the longest decides.
     layer_decay: Each layer learns at this share of the rate of the one above it; the head, and norms before it, at
         the full rate, the stem slowest. A layer is a block; a step down counts with the block after it.
     frozen: Parts from the front that do not learn and stay in eval mode: 1 the stem, 2 also the first stage, ...
+    still: Batch norms of the backbone keep the statistics they came with; what they multiply and add learns on.
     """
 
     exempt: tuple[str, ...] = ("vector", "named", ".bias")
     rates: dict[str, Rate] = Field(default_factory=dict)
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     frozen: Annotated[int, Field(ge=0)] = 0
+    still: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -198,7 +254,8 @@ class Recipe:
         end the run.
     seed: Decides the first weights, the order, every augmentation and drop path.
     weights: A run's folder, a weights file or a row of the weights table to begin from, of the same architecture; the
-        head is kept where the classes are the same, tables of another window are resized. None begins at random.
+        head is kept where the classes are the same, tables of another window are resized. A detector or a segmenter
+        also begins from weights of its backbone, such as a classifier's. None begins at random.
     """
 
     model: Model
@@ -210,8 +267,10 @@ class Recipe:
     steps: PositiveInt | None = None
     batch: PositiveInt = 128
     accumulate: PositiveInt = 1
-    preprocessing: Annotated[Preprocessing | DetectionPreprocessing, Field(discriminator="kind")] = Preprocessing()
-    augment: Annotated[Augment | DetectionAugment, Field(discriminator="kind")] = Augment()
+    preprocessing: Annotated[
+        Preprocessing | DetectionPreprocessing | PixelPreprocessing | ClipPreprocessing, Field(discriminator="kind")
+    ] = Preprocessing()
+    augment: Annotated[Augment | DetectionAugment | PixelAugment | ClipAugment, Field(discriminator="kind")] = Augment()
     smoothing: Share = 0.0
     clip: PositiveFloat | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -234,6 +293,9 @@ KINDS = {
     "folder",
     "digits",
     "boxes",
+    "pixels",
+    "clips",
+    "moving",
     "pictures",
     "adamw",
     "sgd",

@@ -28,10 +28,11 @@ from vitrail.models.assemble import Network
 from vitrail.models.assembled import Assembled
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import sources
+from vitrail.recipes.begin import begin_from
 from vitrail.recipes.job import Ready
 from vitrail.recipes.jobs import JOBS, job_of
 from vitrail.recipes.recipe import AdamW, Cosine, Polynomial, Recipe, Steps, from_json, to_json
-from vitrail.recipes.start import begin_from, resolve
+from vitrail.recipes.start import resolve
 from vitrail.train import checkpoint, schedule
 from vitrail.train import optimizer as optimizers
 from vitrail.train.average import Average
@@ -165,7 +166,7 @@ def prepare(
     if isinstance(model, Assembled) and processes.world > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # a process's share of a batch is too small by itself
     model.to(device)
-    freeze(model, recipe.groups.frozen)
+    freeze(model, recipe.groups.frozen, recipe.groups.still)
     processes.shard(model)
     ready = job.ready(recipe, model, training, held_out, processes.world)
     loader, rest = _loaders(recipe, ready, processes, sources.workers(recipe.data, options.workers), device)
@@ -214,7 +215,8 @@ def rate_of(recipe: Recipe, steps: int) -> schedule.Rate:
         rate = schedule.steps_down(peak, at, chosen.factor, warmup, chosen.start)
     elif isinstance(chosen, Polynomial):
         course = schedule.polynomial(chosen.power)
-        rate = schedule.warmed(course, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
+        shape = schedule.under if chosen.within else schedule.warmed
+        rate = shape(course, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
     else:
         shape = schedule.within if chosen.within else schedule.warmed
         rate = shape(schedule.cosine, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)

@@ -9,13 +9,17 @@ from typing import Any
 from vitrail.data import digits, layouts
 from vitrail.data.sample import Pictures
 from vitrail.errors import InputError
-from vitrail.recipes.recipe import Boxes, Data, Digits, Folder
+from vitrail.recipes.recipe import Boxes, Data, Digits, Folder, Moving, Pixels, Videos
 
 
 def named(text: str, data: Data | None = None) -> Data:
-    """What `--data TEXT` means: the word `digits`, or the path of pictures, laid out and split as `data` says."""
-    if text == "digits" and not isinstance(data, Boxes):
+    """What `--data TEXT` means: `digits` or `moving`, or a path, laid out and split as `data` says."""
+    if text == "digits" and (data is None or isinstance(data, Folder | Digits)):
         return data if isinstance(data, Digits) else Digits()
+    if text == "moving" and isinstance(data, Videos | Moving):
+        return data if isinstance(data, Moving) else Moving()
+    if isinstance(data, Moving):
+        return Videos(text, held_out=data.held_out, seed=data.seed)
     if data and not isinstance(data, Digits):
         return replace(data, path=text)
     return Folder(text, held_out=data.held_out, seed=data.seed) if data else Folder(text)
@@ -33,6 +37,19 @@ def open_split(data: Data) -> tuple[Any, Any]:
 
         training, held_out = detection_layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
         return training if data.empty else training.with_boxes(), held_out
+    if isinstance(data, Pixels):
+        from vitrail.data import label_layouts
+        from vitrail.train.record import track
+
+        return label_layouts.open_split(_path(data), data.layout, data.held_out, data.seed, data.reduce, track)
+    if isinstance(data, Moving):
+        from vitrail.data import moving
+
+        return moving.open_split(data.count, data.held_out, data.frames, data.size, data.seed)
+    if isinstance(data, Videos):
+        from vitrail.data import clip_layouts
+
+        return clip_layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
     return layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
 
 
@@ -52,14 +69,24 @@ def workers(data: Data, asked: int | None) -> int:
     """Processes that decode: as many as asked for, else one per core up to eight; none for data in memory."""
     if asked is not None:
         return asked
-    return 0 if isinstance(data, Digits) else min(os.cpu_count() or 1, 8)
+    return 0 if isinstance(data, Digits | Moving) else min(os.cpu_count() or 1, 8)
 
 
-def _path(data: Folder | Boxes) -> str:
+def _path(data: Folder | Boxes | Pixels | Videos) -> str:
+    if data.path is None and isinstance(data, Videos):
+        raise InputError(
+            "This recipe trains on your own videos: --data FOLDER, with train.csv and val.csv, FOLDER/train/CLASS, or "
+            "another layout of docs/video_data.md; `--data moving` draws some."
+        )
     if data.path is None and isinstance(data, Boxes):
         raise InputError(
             "This recipe trains on your own pictures with boxes: --data FOLDER, laid out as COCO, Pascal VOC or YOLO "
             "have it; docs/detection_data.md shows them."
+        )
+    if data.path is None and isinstance(data, Pixels):
+        raise InputError(
+            "This recipe trains on your own pictures with label maps: --data FOLDER, with images/train and "
+            "labels/train, or as ADE20K, Cityscapes or COCO-Stuff have it; docs/segmentation_data.md shows them."
         )
     if data.path is None:
         raise InputError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitrail.errors import InputError
 
@@ -24,7 +26,8 @@ def groups(
 
     Args:
         exempt: Which do not decay: "vector" tensors of at most one axis, "named" what the model names in
-            `no_weight_decay() -> set[str]`, where it has one, any other text those whose path holds it.
+            `no_weight_decay() -> set[str]`, where it has one, any other text those whose path holds it, with `*` for
+            whatever stands between its parts.
         rates: Part of a path -> share of the rate; of several that a path holds the longest decides.
         layer_decay: Share of the rate that each layer has of the one above; the model says which layer a parameter is
             in by `layer_of(path) -> int`, 0 the lowest.
@@ -43,7 +46,7 @@ def groups(
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for path, parameter in learning:
         free = any(
-            parameter.ndim <= 1 if kind == "vector" else path in named if kind == "named" else kind in path
+            parameter.ndim <= 1 if kind == "vector" else path in named if kind == "named" else _holds(path, kind)
             for kind in exempt
         )
         parts = [part for part in rates if part in path]
@@ -53,6 +56,10 @@ def groups(
     return [{"params": parameters, "weight_decay": decay, "scale": scale} for (decay, scale), parameters in ordered]
 
 
+def _holds(path: str, text: str) -> bool:
+    return fnmatchcase(path, f"*{text}*")
+
+
 def _layers(model: nn.Module, paths: Sequence[str]) -> dict[str, int]:
     layer_of: Callable[[str], int] | None = getattr(model, "layer_of", None)
     if layer_of is None:
@@ -60,24 +67,35 @@ def _layers(model: nn.Module, paths: Sequence[str]) -> dict[str, int]:
     return {path: layer_of(path) for path in paths}
 
 
-def freeze(model: nn.Module, count: int) -> None:
+def freeze(model: nn.Module, count: int, still: bool = False) -> None:
     """Stops the first `count` of the model's `parts()` from learning, and keeps them in eval mode.
 
-    Raises: InputError where the model has fewer.
+    Args:
+        still: Batch norms of its backbone, or of all of a model that has none, also stay in eval mode: they keep the
+            statistics they came with. Their weights and biases learn on, but for those in frozen parts.
+    Raises: InputError where the model has fewer parts, or no batch norm to keep still.
     """
-    if not count:
-        return
-    parts: list[list[nn.Module]] = model.parts() if hasattr(model, "parts") else []  # type: ignore[operator]
+    parts: list[list[nn.Module]] = model.parts() if count and hasattr(model, "parts") else []  # type: ignore[operator]
+    name = getattr(model, "name", type(model).__name__)
     if count > len(parts):
-        name = getattr(model, "name", type(model).__name__)
         raise InputError(f"groups.frozen={count}: {name} has {len(parts)} parts that can be frozen.")
+    norms = [module for module in getattr(model, "backbone", model).modules() if isinstance(module, _BatchNorm)]
+    if still and not norms:
+        raise InputError(f"groups.still: the backbone of {name} has no batch norm; groups.still=false.")
     for module in (module for part in parts[:count] for module in part):
-        module.requires_grad_(False).eval()
-        module.train = _stay.__get__(module)  # type: ignore[method-assign]
+        _rest(module.requires_grad_(False))
+    for module in norms if still else []:
+        _rest(module)
+
+
+def _rest(module: nn.Module) -> None:
+    """Keeps a module in eval mode."""
+    module.eval()
+    module.train = _stay.__get__(module)  # type: ignore[method-assign]
 
 
 def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
-    """`train` of a frozen module: it stays as it is."""
+    """`train` of a module that rests: it stays as it is."""
     return module
 
 

@@ -68,8 +68,8 @@ class Processes:
     def shard(self, model: nn.Module) -> None:
         """Deals the parameters out where the processes are `sharded`, block by block; before an optimizer sees them.
 
-        `forward` and `features` gather a block's parameters while it computes. The model names its blocks in
-        `blocks()`; one that does not is dealt out as a whole.
+        `forward`, `features`, `loss` and `predict` gather parameters while they compute, the blocks' block by block.
+        The model names its blocks in `blocks()`; one that does not is dealt out as a whole.
         """
         if not self.sharded:
             return
@@ -80,8 +80,9 @@ class Processes:
         for block in getattr(model, "blocks", list)():
             fully_shard(block)
         fully_shard(model, reshard_after_forward=True)  # so that nothing stays gathered between two calls
-        if hasattr(model, "features"):
-            register_fsdp_forward_method(model, "features")
+        for method in ("features", "loss", "predict"):
+            if hasattr(model, method):
+                register_fsdp_forward_method(model, method)
 
     def wrap(self, objective: nn.Module) -> nn.Module:
         """The objective with gradients averaged over all processes during backward; itself where that is done."""

@@ -47,6 +47,15 @@ def within(course: Course, peak: float, steps: int, warmup: int, start: float, e
     return lambda step: start + (peak - start) * step / warmup if step < warmup else whole(step)
 
 
+def under(course: Course, peak: float, steps: int, warmup: int, start: float, end: float) -> Rate:
+    """As `warmed`, but the course begins at step 0, and over the warm-up a factor rises from start / peak to 1.
+
+    Source: mmcv's schedules.
+    """
+    whole, least = warmed(course, peak, steps, 0, start, end), start / peak
+    return lambda step: whole(step) * (least + (1 - least) * step / warmup if step < warmup else 1.0)
+
+
 def steps_down(peak: float, at: Sequence[int], factor: float, warmup: int, start: float) -> Rate:
     """A line from `start` to `peak` over `warmup` steps, then `peak`, multiplied by `factor` at each step of `at`."""
     places = sorted(at)

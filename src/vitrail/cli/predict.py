@@ -1,0 +1,64 @@
+"""`vitrail predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    trained: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder, or a weights file it wrote.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE|FOLDER...", help="Picture files, folders of them.")],
+    top: Annotated[int | None, typer.Option(min=1, help="Of classes. How many are told of each picture; 3.")] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Of boxes. The least that counts; by default the class's own threshold."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also draw them: all into this PNG, or, of boxes and pixels, one by one into this folder."),
+    ] = None,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            help="Several views of a picture. Of classes: one, flip, ten, averaged. Of boxes, merged, and pixels, "
+            "averaged: one, flip, scales, all."
+        ),
+    ] = None,
+    sides: Annotated[
+        str | None, typer.Option(help="Of boxes and pixels. Shorter sides of the views, pixels: 640,800,1024.")
+    ] = None,
+    slide: Annotated[
+        str | None, typer.Option(help="Of pixels. Side and step of windows in the resized picture, such as 512,341.")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Of boxes and pixels. Look at large pictures in parts of so many a side.")
+    ] = None,
+    overlap: Annotated[
+        float | None, typer.Option(min=0, help="Of boxes and pixels. Share of a part that neighbours have in common.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is in pictures."""
+    from vitrail.cli import read
+    from vitrail.recipes import use
+    from vitrail.recipes.asking import Asked, gather
+    from vitrail.train.processes import find_device
+
+    lengths = read.sides(sides) if sides else None
+    where, files = find_device(device), gather(images)
+    model = use.load(trained, where)
+    windows = read.slide(slide) if slide else None
+    asked = Asked(top=top, score=score, out=out, views=views, sides=lengths, slide=windows, tile=tile, overlap=overlap)
+    answers = use.answer(model, files, asked)
+    if as_json:
+        read.show_json(answers.document())
+    else:
+        for line in answers.lines():
+            typer.echo(line)
+    if out:
+        answers.draw(out, str(trained))
+        typer.echo(f"drawn in {out}", err=True)

@@ -1,0 +1,52 @@
+"""What came of measuring a trained model, whatever kind it is: numbers, tables, a line, files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from vitrail.train.processes import Processes
+
+
+class Table(NamedTuple):
+    """Titles of the columns, and rows of as many words; all but the first column stand at the right."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Measured(Protocol):
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Why pictures were left out, a line each."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        ...
+
+    def tables(self, worst: int | None = None) -> list[Table]:
+        """What is shown; of the classes only the `worst`."""
+        ...
+
+    def line(self) -> str:
+        """The whole in one line."""
+        ...
+
+    def write(self, out: Path, title: str) -> None:
+        """Writes evaluation.json and the pictures into the folder `out`."""
+        ...
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share as people read it; "" where there is none, which COCO calls -1."""
+    return "" if share is None or share < 0 else f"{100 * share:.{digits}f} %"
+
+
+def everywhere(lines: Iterable[str], processes: Processes) -> tuple[str, ...]:
+    """The lines of all processes: in order of this one where it is alone, else sorted."""
+    own = list(lines)
+    if processes.world == 1:
+        return tuple(own)
+    return tuple(sorted(line for each in (own, *processes.others(own)) for line in each))
