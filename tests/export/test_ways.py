@@ -55,9 +55,9 @@ def test_compiled_on_a_cpu_has_its_weights_inside():
         torch.testing.assert_close(found, model(x))
 
 
-def test_many_of_one_class_compile_in_one_process(monkeypatch):
+@torch._dynamo.config.patch(recompile_limit=1)  # monkeypatch would leave the name hidden to all that follow
+def test_many_of_one_class_compile_in_one_process():
     """PyTorch compiles one function eight times and no more, and all classifiers share theirs."""
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
     for width in (3, 4, 5):
         model = torch.nn.Sequential(torch.nn.Linear(width, 2)).eval()
         assert ways.prepare(model, torch.randn(1, width), "compiled")(torch.randn(1, width)).shape == (1, 2)
