@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import several
 import tiny
 from vitrail.data import images
 from vitrail.data.settings import Preprocessing
@@ -200,33 +197,10 @@ def test_damaged_pictures_are_left_out_in_one_process_and_in_two(weights: Path, 
     assert (found.pictures, len(found.unreadable)) == (8, 1)
     assert "green/1.png" in found.unreadable[0]
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     arguments = ["eval", weights, "--data", data, "--device", "cpu", "--workers", 0, "--batch", 4, "--json"]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "vitrail.cli.main", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": "2",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": str(Path(use.__file__).parents[2]),
-            },
-        )
-        for rank in (0, 1)
-    ]
-    said = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert not said[1][0]
-    two = json.loads(said[0][0])
+    said = several.launch(2, "-m", "vitrail.cli.main", *map(str, arguments))
+    assert not said[1]
+    two = json.loads(said[0])
     for name, value in found.document().items():
         assert two[name] == (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value), name
     for path in (data / "val").rglob("*.png"):

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +11,7 @@ import torch
 from PIL import Image
 
 import boxed
+import several
 import vitrail
 from small_detectors import NAMES, kept, picture, size_of
 from vitrail.data import detection_layouts, rle
@@ -187,33 +184,10 @@ def test_damaged_pictures_are_left_out_in_one_process_and_in_two(weights: Path, 
     found.write(tmp_path / "out", "it")
     if found.sides[0].metric.masks:
         return  # one model is enough for what follows
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     arguments = ["eval", weights, "--data", root, "--device", "cpu", "--workers", 0, "--json"]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "vitrail.cli.main", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": "2",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": str(Path(vitrail.__file__).parents[1]),
-            },
-        )
-        for rank in (0, 1)
-    ]
-    said = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert not said[1][0]
-    assert json.loads(said[0][0]) == found.document()
+    said = several.launch(2, "-m", "vitrail.cli.main", *map(str, arguments))
+    assert not said[1]
+    assert json.loads(said[0]) == found.document()
     for path in (root / "val").iterdir():
         path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="None of the 3 pictures can be read"):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vitrail.cli.looks import Overlap, Sides, Slide, Tile, Views
+
 if TYPE_CHECKING:
     from vitrail.recipes.measured import Measured, Table
 
@@ -26,25 +28,11 @@ def evaluate(
         str | None,
         typer.Option(help="Of classes. How folders name them: auto, plain, indices, subset, order, or real=FILE."),
     ] = None,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="Several views of a picture. Of classes: one, flip, ten, averaged. Of boxes, merged, and pixels, "
-            "averaged: one, flip, scales, all."
-        ),
-    ] = None,
-    sides: Annotated[
-        str | None, typer.Option(help="Of boxes and pixels. Shorter sides of the views, pixels: 640,800,1024.")
-    ] = None,
-    slide: Annotated[
-        str | None, typer.Option(help="Of pixels. Side and step of windows in the resized picture, such as 512,341.")
-    ] = None,
-    tile: Annotated[
-        int | None, typer.Option(min=1, help="Of boxes and pixels. Look at large pictures in parts of so many a side.")
-    ] = None,
-    overlap: Annotated[
-        float | None, typer.Option(min=0, help="Of boxes and pixels. Share of a part that neighbours have in common.")
-    ] = None,
+    views: Views = None,
+    sides: Sides = None,
+    slide: Slide = None,
+    tile: Tile = None,
+    overlap: Overlap = None,
     against: Annotated[
         Path | None,
         typer.Option(metavar="RUN|FILE", help="Of boxes and pixels. Another model of the same classes beside it."),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vitrail.cli.looks import Overlap, Sides, Slide, Tile, Views
+
 
 def predict(
     trained: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder, or a weights file it wrote.")],
@@ -20,25 +22,11 @@ def predict(
         Path | None,
         typer.Option(help="Also draw them: all into this PNG, or, of boxes and pixels, one by one into this folder."),
     ] = None,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="Several views of a picture. Of classes: one, flip, ten, averaged. Of boxes, merged, and pixels, "
-            "averaged: one, flip, scales, all."
-        ),
-    ] = None,
-    sides: Annotated[
-        str | None, typer.Option(help="Of boxes and pixels. Shorter sides of the views, pixels: 640,800,1024.")
-    ] = None,
-    slide: Annotated[
-        str | None, typer.Option(help="Of pixels. Side and step of windows in the resized picture, such as 512,341.")
-    ] = None,
-    tile: Annotated[
-        int | None, typer.Option(min=1, help="Of boxes and pixels. Look at large pictures in parts of so many a side.")
-    ] = None,
-    overlap: Annotated[
-        float | None, typer.Option(min=0, help="Of boxes and pixels. Share of a part that neighbours have in common.")
-    ] = None,
+    views: Views = None,
+    sides: Sides = None,
+    slide: Slide = None,
+    tile: Tile = None,
+    overlap: Overlap = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

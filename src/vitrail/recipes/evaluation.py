@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +22,7 @@ from vitrail.metrics.counts import Counts
 from vitrail.metrics.several import SeveralRight
 from vitrail.recipes import asking, sources
 from vitrail.recipes.asking import Asked
-from vitrail.recipes.measured import Table, everywhere, percent
+from vitrail.recipes.measured import Table, everywhere, percent, write_classes
 from vitrail.recipes.recipe import Data, Digits, Folder
 from vitrail.recipes.use_classes import WHO, Trained
 from vitrail.tasks.classify import Classify
@@ -248,9 +246,5 @@ def write(evaluation: Evaluation, document: dict[str, Any], out: Path, title: st
     draw_reliability(out / "reliability.png", count, confidence, right, share)
     if isinstance(metric, Counts):
         draw_confusion(out / "confusion.png", metric.confusion.numpy(), evaluation.classes, share)
-        text = io.StringIO()
         rows = evaluation.rows()
-        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        write_text(out / "per_class.csv", text.getvalue())
+        write_classes(out, rows)

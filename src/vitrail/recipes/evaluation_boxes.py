@@ -5,8 +5,6 @@ evaluation.json   per_class.csv   precision.png, mask_precision.png   worst.png 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +13,15 @@ from typing import Any
 
 from vitrail.data import coco, coco_results, detection_layouts, parts
 from vitrail.data.detection_batches import DetectionBatches
-from vitrail.data.detection_pictures import PictureBatches
 from vitrail.data.detection_set import DetectionSet
 from vitrail.data.detections import Detections
 from vitrail.data.loader import Batches, Loader
+from vitrail.data.pictures import PictureBatches
 from vitrail.errors import InputError
 from vitrail.metrics.coco import NAMES, Coco, of_files
 from vitrail.recipes import asking, detecting, sources, use
 from vitrail.recipes.asking import Asked
-from vitrail.recipes.measured import Table, everywhere, percent
+from vitrail.recipes.measured import Table, everywhere, percent, write_classes
 from vitrail.recipes.recipe import Boxes, Data
 from vitrail.recipes.use_boxes import WAYS, WHO, TrainedDetector
 from vitrail.tasks.detect import Detect
@@ -165,7 +163,7 @@ def measure_one(
     shown = pictures if masks else pictures.without_masks()
     if any(getattr(asked, name) is not None for name in WAYS):
         task: Detect = DetectLooking(trained.classes, masks, trained.look(asked))
-        batches: Batches = PictureBatches(shown)
+        batches: Batches = PictureBatches(shown, lambda sample: sample.target)
     else:
         task, batches = Detect(trained.classes, masks), DetectionBatches(shown, trained.preprocessing, None, 0)
     pin = setting.device.type == "cuda"
@@ -247,11 +245,7 @@ def write_numbers(out: Path, metric: Coco, document: dict[str, Any], title: str)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "evaluation.json", json.dumps(document) + "\n")
     rows = [{"class": name, **row} for name, row in document["per_class"].items()]
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(out / "per_class.csv", text.getvalue())
+    write_classes(out, rows)
     detecting.draw_measured(out, title, metric)
 
 

@@ -5,8 +5,6 @@ evaluation.json   per_class.csv   class_iou.png   confusion.png   worst.png   la
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -19,15 +17,15 @@ from torch import Tensor
 
 from vitrail.data import label_check, label_layouts, label_results
 from vitrail.data.label_batches import PixelBatches
-from vitrail.data.label_pictures import LabelPictureBatches
 from vitrail.data.label_set import LabelSet
 from vitrail.data.loader import Batches, Loader
+from vitrail.data.pictures import PictureBatches
 from vitrail.errors import InputError
 from vitrail.metrics.pixels import Pixels
 from vitrail.recipes import asking, segmenting, sources, use
 from vitrail.recipes import recipe as recipes
 from vitrail.recipes.asking import Asked
-from vitrail.recipes.measured import Table, everywhere, percent
+from vitrail.recipes.measured import Table, everywhere, percent, write_classes
 from vitrail.recipes.segmenting import Worst
 from vitrail.recipes.use_pixels import WAYS, WHO, TrainedSegmenter, stems
 from vitrail.tasks.segment import Note, Segment
@@ -104,11 +102,7 @@ class PixelEvaluation:
         document = self.document()
         write_text(out / "evaluation.json", json.dumps(document) + "\n")
         rows = [{"class": name, **row} for name, row in document["per_class"].items()]
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        write_text(out / "per_class.csv", text.getvalue())
+        write_classes(out, rows)
         beside = " | ".join(f"{side.name}: mIoU {100 * side.metric.compute()['mIoU']:.2f} %" for side in self.sides)
         said = f"{beside} of {self.counted} pictures"
         segmenting.draw_measured(out, {side.name: side.metric for side in self.sides}, self.counted)
@@ -166,7 +160,7 @@ def measure_one(
     batches: Batches
     if any(getattr(asked, name) is not None for name in WAYS):
         task: Segment = SegmentLooking(trained.classes, True, None, note, trained.look(asked))
-        batches = LabelPictureBatches(pictures)
+        batches = PictureBatches(pictures, lambda sample: sample.labels.map)
     else:
         task, batches = (
             Segment(trained.classes, True, None, note),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from vitrail.train.processes import Processes
+from vitrail.train.record import write_text
 
 
 class Table(NamedTuple):
@@ -42,6 +45,15 @@ class Measured(Protocol):
 def percent(share: float | None, digits: int = 2) -> str:
     """A share as people read it; "" where there is none, which COCO calls -1."""
     return "" if share is None or share < 0 else f"{100 * share:.{digits}f} %"
+
+
+def write_classes(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes per_class.csv: a row for each class, its keys in the first line."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(out / "per_class.csv", text.getvalue())
 
 
 def everywhere(lines: Iterable[str], processes: Processes) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,15 @@ class Classes:
         return best.values, best.indices
 
 
+class Labelled(Protocol):
+    """A batch of pictures or clips, with classes or shares of them."""
+
+    @property
+    def images(self) -> Tensor: ...
+    @property
+    def target(self) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Classify:
     """Cross entropy over `classes` classes; `smoothing` moves that share of each target evenly to all of them."""
@@ -60,7 +70,7 @@ class Classify:
     best = "top1"
     shown = ("top1", "top5")
 
-    def loss(self, model: nn.Module, batch: Batch) -> Losses:
+    def loss(self, model: nn.Module, batch: Labelled) -> Losses:
         """Mean cross entropy; targets are indices (B,) or shares (B, K), as mixing leaves them."""
         return Losses(F.cross_entropy(model(batch.images).float(), batch.target, label_smoothing=self.smoothing))
 

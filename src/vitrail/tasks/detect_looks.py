@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from vitrail.data.detection_pictures import PictureBatch
 from vitrail.data.detections import Detections
+from vitrail.data.pictures import PictureBatch
 from vitrail.tasks.detect import Detect
 from vitrail.tasks.detect_views import Look
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from vitrail.data.clip_batches import ClipBatch
 from vitrail.data.clip_settings import ClipPreprocessing
 from vitrail.metrics.counts import Counts
-from vitrail.tasks.classify import Classes, Losses
+from vitrail.tasks.classify import Classes, Classify, Losses
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,11 @@ class Recognise:
     classes: int
     smoothing: float = 0.0
 
-    best = "top1"
-    shown = ("top1", "top5")
+    best, shown = Classify.best, Classify.shown
 
     def loss(self, model: nn.Module, batch: ClipBatch) -> Losses:
         """Mean cross entropy; targets are indices (B,) or shares (B, K), as mixing leaves them."""
-        return Losses(F.cross_entropy(model(batch.images).float(), batch.target, label_smoothing=self.smoothing))
+        return Classify(self.classes, self.smoothing).loss(model, batch)
 
     def predict(self, model: nn.Module, batch: ClipBatch) -> Classes:
         """Probabilities, the mean over the views of each video: one view after another, so that V costs time alone.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from vitrail.data.label_pictures import LabelPictures
+from vitrail.data.pictures import PictureBatch
 from vitrail.tasks.segment import Segment
 from vitrail.tasks.segment_views import Look
 
@@ -17,7 +17,7 @@ class SegmentLooking(Segment):
 
     look: Look | None = None
 
-    def predict(self, model: nn.Module, batch: LabelPictures) -> list[Tensor]:  # type: ignore[override]
+    def predict(self, model: nn.Module, batch: PictureBatch) -> list[Tensor]:  # type: ignore[override]
         """The class of each pixel of each picture, (H, W) uint8, on the CPU."""
         assert self.look
         found = [self.look(image) for image in batch.images]
