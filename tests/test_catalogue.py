@@ -17,8 +17,12 @@ from oracle import reads
 from vitrail.geometry.windows import Windows
 from vitrail.layers.relative import RelativeBias
 from vitrail.mixers import (
+    CausalAttention,
+    CausalConv,
+    CausalSum,
     DepthwiseConv,
     OnAxes,
+    RotaryAttention,
     ScalableAttention,
     SlidingAttention,
     Sum,
@@ -49,6 +53,9 @@ MIXERS = {
     "lem": lambda: WindowAttention(C, 2, BLOCK, local="window"),
     "interleaved_over_all_rows": lambda: WindowAttention(C, 2, Windows((1, 3), interleaved=True, by=("count", "size"))),
     "block_of_a_larger_table": lambda: WindowAttention(C, 2, BLOCK, bias=RelativeBias((3, 4), 2, inside=(2, 3))),
+    "interleaved_qk_norm": lambda: WindowAttention(C, 2, INTERLEAVED, qk_norm=nn.RMSNorm),
+    "rotary": lambda: RotaryAttention(C, 2),
+    "rotary_qk_norm": lambda: RotaryAttention(C, 2, nn.RMSNorm),
     "along_rows": lambda: OnAxes(WindowAttention(C, 2, Windows((3,), shift=(1,)), bias=True), (1,)),
     "conv_along_columns": lambda: OnAxes(DepthwiseConv(C, 3, axes=1), (0,)),
     "conv_of_two_kernels": lambda: DepthwiseConv(C, (1, 5)),
@@ -60,6 +67,9 @@ MIXERS = {
     "sliding": lambda: SlidingAttention(C, 2, (3, 2)),
     "ssa": lambda: ScalableAttention(C, 2, 1.5, 2),
     "ssa_unreduced": lambda: ScalableAttention(C, 2, 1.25, 1),
+    "causal_along_rows": lambda: OnAxes(CausalAttention(C, 2, stride=3, window=2), (1,)),
+    "causal_full_along_columns": lambda: OnAxes(CausalAttention(C, 2, rotate=True), (0,)),
+    "causal_sum_along_rows": lambda: OnAxes(CausalSum(CausalAttention(C, 2, stride="sqrt"), CausalConv(C, 2)), (1,)),
     "window_mlp": lambda: WindowMLP(C, 2, BLOCK),
     "window_mlp_shifted": lambda: WindowMLP(C, 2, Windows((3, 2), shift=(1, 1), wrap=False)),
 }

@@ -28,7 +28,8 @@ from vitrail.weights import load_weights
 from vitrail.weights.formats import DERIVED, release_keys
 
 FOLDER = Path(os.environ.get("VITRAIL_GOLDEN") or Path(__file__).parent / "golden")
-CASES = sorted(FOLDER.glob("*/*.config.json"))
+GENERATION = ("flashdit", "transport")  # what test_golden_generation.py runs
+CASES = sorted(path for path in FOLDER.glob("*/*.config.json") if path.parent.name not in GENERATION)
 
 # argument of the official constructors -> field of our specs
 FIELDS = {

@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "vitrail"
 # lowest first; a room imports from floors below its own, files of one room from each other
 FLOORS: list[set[str]] = [
     {"errors", "heap", "packages", "tracing"},
-    {"geometry", "layers", "data", "metrics", "draw"},
+    {"geometry", "layers", "data", "metrics", "draw", "flow"},
     {"pyramid", "count", "kernels", "train"},
     {"mixers"},
     {"heads"},

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -104,6 +106,23 @@ def test_bias_tables_stretch_each_axis_of_their_own():
     torch.testing.assert_close(wide, wide[:, :1].expand(11, 11))
     assert (wide[:, 0].diff() > 0).all()
     assert resize_table(rows, (4, 4), (4, 4)) is rows
+
+
+@pytest.mark.parametrize("new", [(3, 2, 4), (6, 2, 4), (6, 5, 3)])
+def test_bias_tables_of_clips_stretch_along_time_in_lines(new):
+    torch.manual_seed(0)
+    old, heads = (3, 2, 4), 2
+    table = torch.randn(5 * 3 * 7, heads, dtype=torch.float64)
+    moments, *frame = (2 * m - 1 for m in new)
+    found = resize_table(table, old, new).reshape(moments, *frame, heads)
+    frames = torch.stack([resize_table(each, old[1:], new[1:]) for each in table.split(3 * 7)]).reshape(
+        5, *frame, heads
+    )
+    for moment in range(moments):
+        place = min(max((moment + 0.5) * 5 / moments - 0.5, 0), 4)
+        below, above = math.floor(place), math.ceil(place)
+        expected = frames[below] + (frames[above] - frames[below]) * (place - below)
+        torch.testing.assert_close(found[moment], expected)
 
 
 def test_relative_index_is_antisymmetric_about_its_middle():

@@ -15,6 +15,7 @@ from vitrail.models.catalogue import ROWS, WEIGHTS
 def test_patterns():
     assert vitrail.list_models("iwin_*") == [
         "iwin_nano", "iwin_tiny", "iwin_small", "iwin_small_released", "iwin_base", "iwin_large",
+        "iwin_lm_nano", "iwin_lm_tiny", "iwin_lm_small", "iwin_lm_base",
     ]  # fmt: skip
     assert "dense_swin_tiny" in vitrail.list_models()
     assert vitrail.list_models("nothing*") == []

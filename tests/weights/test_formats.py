@@ -20,6 +20,8 @@ SIZES = {"T": "tiny", "S": "small", "B": "base", "L": "large"}
 def model_of(case: str) -> tuple[str, dict] | None:
     """Our name and arguments for a list of keys; None for families that are not built yet."""
     kind, *rest = case.split("_")
+    if kind == "flashdit":
+        return f"flashdit_{rest[0].lower()}_{rest[1]}", {}
     if case.startswith("scalable_vit"):
         name = "scalablevit_" + rest[1] + ("_plain" if rest[-1] == "0" else "")
         return name, {}
@@ -66,6 +68,10 @@ def test_there_are_lists():
         ("dense_scalablevit_nano", {}),
         ("video_iwin_nano", {"frames": 8}),
         ("video_swin_nano", {"window": (4, 5, 5)}),
+        ("flashdit_nano_1", {}),
+        ("flashdit_nano_2", {"mlp": "gelu", "norm": "layer", "shifts": False, "learn_sigma": True}),
+        ("flashdit_nano_1", {"qk_norm": True, "label_drop": 0.0}),
+        ("lightningdit_nano_1", {"qk_norm": True}),
     ],
 )
 def test_to_the_release_and_back(name, more):

@@ -7,6 +7,7 @@ import torch
 
 import vitrail
 from vitrail.errors import InputError
+from vitrail.layers.relative import resize_table
 from vitrail.weights import load_weights
 from vitrail.weights.formats import to_release
 
@@ -88,3 +89,17 @@ def test_another_length_resizes_the_table_of_time_when_asked():
     assert any(name.endswith("time.table") for name in report.resized)
     x = torch.randn(1, 3, 16, 64, 64)
     torch.testing.assert_close(longer(x), model(x), rtol=0, atol=1e-5)  # which resizes at every call
+
+
+def test_tables_of_another_length_of_window_are_stretched_when_asked(tmp_path):
+    torch.manual_seed(0)
+    short, long = built("video_swin_nano", window=(2, 3, 3)), built("video_swin_nano", window=(4, 3, 3))
+    vitrail.weights.save(tmp_path / "short.safetensors", short)
+    for source, trained_as in ((short.state_dict(), short), (tmp_path / "short.safetensors", None)):
+        with pytest.raises(InputError, match="windows 2x3x3"):
+            load_weights(long, source, trained_as=trained_as)
+        report = load_weights(long, source, trained_as=trained_as, new_window=True)
+        assert len(report.resized) == 3 and not report.missing and not report.unexpected
+        for name in report.resized:
+            table = resize_table(short.state_dict()[name], (2, 3, 3), (4, 3, 3))
+            assert torch.equal(long.state_dict()[name], table)

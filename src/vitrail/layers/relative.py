@@ -59,13 +59,21 @@ class RelativeBias(nn.Module):
         return self.table[self.index.flatten()].unflatten(0, (tokens, tokens)).permute(2, 0, 1)
 
 
-def resize_table(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """A bias table for windows `old` as one for windows `new`: (prod(2M - 1), h), bicubic with half-pixel centres.
+def resize_table(table: Tensor, old: tuple[int, ...], new: tuple[int, ...]) -> Tensor:
+    """A bias table for windows `old` as one for windows `new`: (prod(2M - 1), h), with half-pixel centres.
 
-    Source: the release of Swin, which stretches the (2M - 1) x (2M - 1) picture of each head.
+    Bicubic over the last two axes; of three, linear along the first, time.
+    Source: the release of Swin, which stretches the (2M - 1) x (2M - 1) picture of each head. That of Video Swin leaves
+        open what becomes of another length of window; time is ours, as embeddings of time are resized.
     """
     if old == new:
         return table
-    picture = table.T.unflatten(-1, (2 * old[0] - 1, 2 * old[1] - 1))[None]
-    picture = F.interpolate(picture, size=(2 * new[0] - 1, 2 * new[1] - 1), mode="bicubic", align_corners=False)
-    return picture[0].flatten(1).T.contiguous()
+    (*_, height, width), (*moments, rows, columns) = ([2 * m - 1 for m in size] for size in (old, new))
+    picture = table.T.unflatten(-1, (-1, height, width))  # (h, offsets in time, 2M_h - 1, 2M_w - 1)
+    if (height, width) != (rows, columns):
+        frames = F.interpolate(picture.flatten(0, 1)[None], (rows, columns), mode="bicubic", align_corners=False)
+        picture = frames[0].unflatten(0, picture.shape[:2])
+    if moments and moments != [picture.shape[1]]:
+        series = F.interpolate(picture.flatten(2).mT, moments[0], mode="linear", align_corners=False)
+        picture = series.mT.unflatten(2, (rows, columns))
+    return picture.flatten(1).T.contiguous()

@@ -6,6 +6,7 @@ h heads, D width of a head.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Literal
 
@@ -38,9 +39,10 @@ class WindowAttention(nn.Module):
         local: A depthwise convolution of the values added to what attention gives, before the output projection:
             "map" over the whole grid (ScalableViT's LIM: it crosses windows), "window" inside each (its LEM).
         local_kernel: Its kernel. The paper leaves it open; 3 in the release.
+        qk_norm: Makes a norm over the D channels of each query, and another for the keys, before their product.
     Source: Swin (arXiv 2103.14030) eq. 4 with block windows; Iwin (arXiv 2507.18405) eqs. 1 to 5 with interleaved
         ones; ScalableViT (arXiv 2203.10790) eqs. 4 and 5 with `local="map"`, which its appendix A also puts on other
-        windows.
+        windows; FlashDiT's release, the image generation of Iwin's, with `qk_norm`.
     Differs: the output projection stands after the crop, and LIM reads zeros, not the bias of seen padding, outside
         the grid (the release refuses sizes that need padding).
     Raises: ValueError if `heads` does not divide `dim`, or if `product` is off without a `bias`.
@@ -56,10 +58,13 @@ class WindowAttention(nn.Module):
         qkv_bias: bool = True,
         local: Literal["map", "window"] | None = None,
         local_kernel: int = 3,
+        qk_norm: Callable[[int], nn.Module] | None = None,
     ):
         super().__init__()
         if not product and not bias:
             raise ValueError("product=False needs bias=True: without both, all weights would be equal.")
+        if not product and qk_norm:
+            raise ValueError("product=False has no queries and keys: leave qk_norm out.")
         if bias and "count" in windows.kinds:
             raise ValueError("bias=True needs windows by size: by count, a window grows with the grid.")
         self.heads = heads
@@ -71,6 +76,8 @@ class WindowAttention(nn.Module):
         axes = len(windows.size)
         self.lim = DepthwiseConv(dim, local_kernel, axes) if local == "map" else None
         self.lem = DepthwiseConv(dim, local_kernel, axes) if local == "window" else None
+        self.q_norm = qk_norm(dim // heads) if qk_norm else None
+        self.k_norm = qk_norm(dim // heads) if qk_norm else None
         self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +108,7 @@ class WindowAttention(nn.Module):
         return self.proj(y if self.lim is None else y + self.lim(qkv[..., -x.shape[-1] :]))
 
     def _kernel_takes(self, x: Tensor, dtype: torch.dtype) -> bool:
-        if not choose.HAS_TRITON or not self.product or self.lem is not None:
+        if not choose.HAS_TRITON or not self.product or self.lem is not None or self.q_norm is not None:
             return False
         from vitrail.kernels.triton_windows import supported
 
@@ -121,6 +128,8 @@ class WindowAttention(nn.Module):
         if self.product:
             split = qkv.view(*qkv.shape[:2], 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
             q, k, v = split.unbind()  # (P, h, N, D) each
+            if self.q_norm is not None and self.k_norm is not None:
+                q, k = self.q_norm(q).to(v.dtype), self.k_norm(k).to(v.dtype)
             y = fused_attention(q, k, v, self.scale, bias, mask)
         else:
             v = settled(qkv.unflatten(-1, (self.heads, -1)).transpose(1, 2))

@@ -46,7 +46,7 @@ def _resized(model: Network, size: tuple[int, int], window: int | None, changes:
         raise InputError(f"{model.name} cannot be made for {by(size)} from {by(model.size)}: {[*fresh, '?'][0]}.")
     if size != model.size:
         changes.append(f"size {by(model.size)} -> {by(size)}")
-    was = body(model).spec.window
+    was = getattr(body(model).spec, "window", None)
     if window and window != was:
         changes.append(f"window {was or 'of the size'} -> {window}")
     if report.resized:

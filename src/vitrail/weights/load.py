@@ -17,6 +17,7 @@ from vitrail.layers.embed import PositionTable, TimeTable, resize_grid, resize_t
 from vitrail.layers.relative import RelativeBias, resize_table
 from vitrail.models.assemble import Network
 from vitrail.models.assembled import Assembled
+from vitrail.models.catalogue import WEIGHTS
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
 from vitrail.models.spec import Trained
@@ -31,7 +32,8 @@ CLASSIFIERS = re.compile(
     r"^(head\.(weight|bias|\d+\.|fc\.|classes\.|scores\.)|auxiliary\.classes\.|"
     r"regions\.(boxes\.\d+\.(scores|deltas)|masks\.\d+\.masks)\.)"
 )
-WRAPPERS = ("model", "state_dict", "module", "model_state", "model_ema", "state_dict_ema")
+# "ema" before "model": files with both are of training generators, of which the average is sampled
+WRAPPERS = ("ema", "model", "state_dict", "module", "model_state", "model_ema", "state_dict_ema")
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class _Plan:
     ):
         self.state = state
         self.source = dict(trained_as.named_modules()) if isinstance(trained_as, Network) else {}
+        self.spec = WEIGHTS[trained_as].spec if isinstance(trained_as, str) else getattr(trained_as, "spec", None)
         self.parameters = model.state_dict()  # of heads, running statistics too; they share their memory
         self.modules = dict(model.named_modules())
         self.values: dict[str, Tensor] = {}
@@ -183,8 +186,8 @@ class _Plan:
         """A table for another window or grid as this model's."""
         path, _, leaf = name.rpartition(".")
         module, wanted = self.modules[path], self.parameters[name]
-        old = self._window(path, value)
-        is_bias = isinstance(module, RelativeBias) and len(module.size) == 2 and value.shape[1:] == wanted.shape[1:]
+        is_bias = isinstance(module, RelativeBias) and value.shape[1:] == wanted.shape[1:]
+        old = self._window(path, value, len(module.size)) if isinstance(module, RelativeBias) else None
         is_position = isinstance(module, PositionTable) and value.ndim == 4 and value.shape[-1] == wanted.shape[-1]
         is_time = isinstance(module, TimeTable) and value.ndim == 5 and value.shape[-1] == wanted.shape[-1]
         if leaf != "table" or not (is_position or is_time or (is_bias and old)):
@@ -205,11 +208,15 @@ class _Plan:
             resize_time(value, wanted.shape[1]) if is_time else resize_grid(value, (wanted.shape[1], wanted.shape[2]))
         )
 
-    def _window(self, path: str, table: Tensor) -> tuple[int, int] | None:
+    def _window(self, path: str, table: Tensor, axes: int) -> tuple[int, ...] | None:
         """The window that a bias table is for: that of the network it was trained in, or a square one."""
         trained = self.source.get(path)
         if isinstance(trained, RelativeBias) and trained.table.shape == table.shape:
-            return trained.size  # type: ignore[return-value]
+            return trained.size
+        if axes == 3:  # clips have one window in all stages
+            said = getattr(self.spec, "window", None)
+            fits = isinstance(said, tuple) and math.prod(2 * m - 1 for m in said) == table.shape[0]
+            return said if fits else None
         side = math.isqrt(table.shape[0])
         return ((side + 1) // 2,) * 2 if side * side == table.shape[0] and side % 2 == 1 else None
 
@@ -231,7 +238,7 @@ class _Plan:
             self.parameters[name].copy_(value)
 
 
-def _side(window: tuple[int, int] | None) -> str:
+def _side(window: tuple[int, ...] | None) -> str:
     return "x".join(map(str, dict.fromkeys(window or ())))
 
 

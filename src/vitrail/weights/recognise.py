@@ -11,7 +11,10 @@ from torch import Tensor
 
 from vitrail.errors import InputError
 from vitrail.models.catalogue import KINDS, ROWS, WEIGHTS, kind_of
+from vitrail.models.flashdit import FlashDiTSpec
+from vitrail.models.generator import GeneratorSpec
 from vitrail.models.iwin import IwinSpec
+from vitrail.models.lightningdit import LightningDiTSpec
 from vitrail.models.scalablevit import ScalableViTSpec
 from vitrail.models.spec import to_dict
 from vitrail.models.swin import SwinSpec
@@ -90,6 +93,8 @@ def show(found: Found) -> Shown:
     """What the shapes say of the network. Raises: InputError for a structure that is none of ours."""
     stem = found.shape("trunk.stem.project.weight")
     assert stem is not None
+    if issubclass(found.kind, GeneratorSpec):
+        return _generator(found, stem)
     depths = _depths(found)
     if not depths:
         raise InputError(f"A stem in {found.layout.says} names, but no blocks: not a whole network.")
@@ -251,6 +256,43 @@ def _scalablevit(found: Found, shown: Shown) -> Shown:
         fields["head"] = "plain"
     dense = not shown.classes
     return Shown(fields, dense, shown.classes, None, None, ("heads",) if "ratios" in fields else ("heads", "ratios"))
+
+
+def _generator(found: Found, stem: tuple[int, ...]) -> Shown:
+    """All but heads, window, and whether labels were dropped: a row of the table is then taken for that of none."""
+    dim, channels, patch, depth = stem[0], stem[1], stem[2], 0
+    while found.has(f"trunk.blocks.{depth}.modulation.linear.weight"):
+        depth += 1
+    block = "trunk.blocks.0."
+    swiglu, narrow = found.shape(block + "mlp.w3.weight"), found.shape(block + "mlp.fc2.weight")
+    hidden = (swiglu or narrow or (dim, 0))[1]
+    usual = 8 * dim // 3 if swiglu else 4 * dim
+    parts = (found.shape(block + "modulation.linear.weight") or (0,))[0] // dim
+    fields: dict[str, Any] = {
+        "dim": dim,
+        "depth": depth,
+        "patch": patch,
+        "in_channels": channels,
+        "mlp": "swiglu" if swiglu else "gelu",
+        "mlp_ratio": 4.0 if hidden == usual else hidden / dim * (1.5 if swiglu else 1),
+        "norm": "rms" if found.has(block + "norm1.weight") else "layer",
+        "qk_norm": found.has(block + "attention.q_norm.weight"),
+        "shifts": parts >= 6,
+        "learn_sigma": found.shape("final.linear.weight") == (2 * patch**2 * channels, dim),
+    }
+    side = None
+    if found.kind is LightningDiTSpec:
+        sines = found.state.get(f"{found.prefix}pos_embed")
+        turned = found.prefix + "feat_rope.freqs_cos" in found.state
+        if found.derived:
+            fields |= {"sines": sines is not None, "rope": turned}
+        side = None if sines is None or sines.ndim != 3 else patch * math.isqrt(sines.shape[1])
+    width = found.shape(block + "attention.q_norm.weight")
+    if width:
+        fields["heads"] = dim // width[0]
+    hidden_fields = (*(() if width else ("heads",)), *(("window",) if found.kind is FlashDiTSpec else ()))
+    classes = (found.shape("trunk.labels.weight") or (1,))[0] - 1
+    return Shown(fields, False, classes, (side, side) if side else None, None, hidden_fields)
 
 
 def _other(found: Found, shown: Shown) -> Shown:

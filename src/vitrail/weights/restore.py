@@ -20,6 +20,7 @@ from vitrail.models import swin
 from vitrail.models.assemble import Network
 from vitrail.models.assembled import Assembled
 from vitrail.models.catalogue import DENSE, KINDS, ROWS, WEIGHTS, build
+from vitrail.models.generator import LATENT, GeneratorSpec
 from vitrail.weights import heads
 from vitrail.weights.heads import TRACKED, Above
 from vitrail.weights.load import load_weights
@@ -87,13 +88,16 @@ def restore(
     shown = show(found) if above is None else replace(show(found), dense=True, classes=0)
     name, base, trained_at = _named(found, shown, named)
     own, said = _apart(above, dict(fields or {}))
+    generates = issubclass(found.kind, GeneratorSpec)
+    if generates and said.get("label_drop") == 0:  # then no row of labels is that of none
+        shown = replace(shown, classes=shown.classes + 1)
     asked = [key for key in shown.hidden if key not in said]
     if name is None and asked:
         raise InputError(_ask(found, shown, asked))
     chosen = {**base, **_settled(found, shown, name, base, said), **said}
     name = name or name_of(found.kind, chosen, shown.dense)
     known = shown.size or trained_at
-    usual = (SIZES.get(shown.window or 7, 224),) * 2
+    usual = LATENT if generates else (SIZES.get(shown.window or 7, 224),) * 2
     sizes = [each for each in (known, size, usual) if each]  # what the file or its row says, before what was asked for
     at, spec = _fitted(found, shown, name, chosen, list(dict.fromkeys(sizes)))
     model = build(name, shown.classes, at, **spec) if above is None else _whole(found, above, name, at, spec, own)
@@ -212,7 +216,7 @@ def _beside(found: Found, strange: list[str]) -> bool:
 
 
 def _ask(found: Found, shown: Shown, asked: list[str]) -> str:
-    dim, depths = shown.fields["dim"], shown.fields["depths"]
+    dim, depths = shown.fields["dim"], shown.fields.get("depths") or (shown.fields["depth"],)
     rows = candidates(found.kind, dim, depths)
     stages = ",".join("N" for _ in depths)
     choice = f"--as one of {rows}" if rows else " ".join(f"{key}={stages}" for key in asked)

@@ -19,7 +19,9 @@ Rules = tuple[tuple[str, str | tuple[str, ...] | Callable[[re.Match[str]], str]]
 Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]  # theirs -> ours, ours -> theirs
 
 # buffers that follow from the geometry: rebuilt by the model, never carried
-DERIVED = re.compile(r"(^|\.)(relative_position_index|relative_coords_table|attn_mask)$")
+DERIVED = re.compile(
+    r"(^|\.)(relative_position_index|relative_coords_table|attn_mask|pos_embed|feat_rope\.freqs_(cos|sin))$"
+)
 
 
 def same(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The papers' own releases: Iwin, Swin, Swin-MLP and ScalableViT, for classification and as backbones.
 
+Those for clips are in `video`, those that generate pictures in `dit`.
+
 Traps:
 * The down-sampler stands at the end of the stage before (Swin, Iwin), `layers.{s-1}.downsample`; ScalableViT has it as
   an embedding of its own, and PEG beside the stages.
@@ -27,7 +29,7 @@ from vitrail.mixers import WindowMLP
 from vitrail.models import iwin, scalablevit, swin
 from vitrail.models.assemble import Backbone, Network
 from vitrail.models.spec import stage_grids
-from vitrail.weights.formats import video
+from vitrail.weights.formats import dit, video
 from vitrail.weights.formats.layout import Layout, Pair, Rules, Sign
 from vitrail.weights.formats.mm_heads import head_names
 
@@ -80,6 +82,7 @@ TABLES: dict[type, Rules] = {
     swin.SwinSpec: SWIN,
     scalablevit.ScalableViTSpec: _SCALABLEVIT,
     **dict.fromkeys(video.SIGNS, (*video.VIDEO, *SWIN)),
+    **dict.fromkeys(dit.SIGNS, dit.DIT),
 }
 
 _BLOCK = r"^layers\.0\.blocks\.0\.norm1\."
@@ -93,6 +96,7 @@ SIGNS: dict[type, Sign] = {
     ),
     scalablevit.ScalableViTSpec: Sign("patch_embeds.0.proj.weight", has=(r"^stages\.0\.0\.norm1\.",)),
     **video.SIGNS,
+    **dit.SIGNS,
 }
 
 
@@ -124,8 +128,8 @@ def indexes(layout_names: Rules, model: Network, flat: bool = False) -> dict[str
 
 
 def buffers(model: Network) -> dict[str, Tensor]:
-    """What the releases store beside parameters: (N, N) int64, and (G, N, N) of 0 and -100 in shifted blocks."""
-    found = indexes(TABLES[type(model.spec)], model)
+    """What the releases store beside parameters: (N, N) int64, (G, N, N) of 0 and -100 in shifted blocks, places."""
+    found = indexes(TABLES[type(model.spec)], model) | dit.buffers(model)
     if isinstance(model, Backbone) or not isinstance(model.spec, swin.SwinSpec):
         return found
     for stage, grid in zip(range(len(model.channels)), stage_grids(model.size, len(model.channels)), strict=True):

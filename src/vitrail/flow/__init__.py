@@ -1,0 +1,1 @@
+"""Rectified flow: from noise to data along straight lines, learnt and followed. It knows no model."""
