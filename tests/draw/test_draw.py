@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitrail.draw import style
 from vitrail.draw.confusion import draw_confusion
 from vitrail.draw.curves import draw_curves
 from vitrail.draw.grid import Cell, draw_grid
@@ -82,3 +83,14 @@ def test_each_window_has_its_tint(tmp_path: Path) -> None:
     shares = [share(tmp_path / "w.png", tint) for tint in TINTS[:5]]
     assert shares[0] > shares[1] > 0
     assert shares[3] > 0 == shares[4]
+
+
+def test_captions_fit_their_cell() -> None:
+    drawing = style.figure(4, 4)
+    assert style.fitted(drawing, "short", 1.0, 8) == ("short", 8)
+    long = "a_name_that_is_longer_than_any_picture_is_wide_and_goes_on   90 %"
+    text, size = style.fitted(drawing, f"cat\n{long}", 1.0, 8)
+    short, cut = text.split("\n")
+    assert short == "cat" and size == 5.5
+    assert cut.startswith("a_name") and cut.endswith("90 %") and cut.count("…") == 1
+    assert 0.8 < style._width(drawing, cut, size) <= 1.0 < style._width(drawing, long, size)

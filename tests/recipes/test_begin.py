@@ -1,4 +1,4 @@
-"""What detectors and segmenters begin from: a model of their kind, or weights of their backbone."""
+"""What models begin from: detectors and segmenters weights of their backbone, too, models of clips a picture's."""
 
 from __future__ import annotations
 
@@ -206,3 +206,101 @@ def test_a_run_of_boxes_goes_on_from_another(tmp_path: Path) -> None:
     trunk = {key: tensor for key, tensor in one.state_dict().items() if key.startswith("backbone.trunk.")}
     assert all(torch.equal(tensor, two.state_dict()[key]) for key, tensor in trunk.items())
     assert not torch.equal(one.state_dict()["head.deltas.weight"], two.state_dict()["head.deltas.weight"])
+
+
+CLIPS: dict[str, dict[str, Any]] = {
+    "video_iwin_nano": {**BODY, "frames": 8},
+    "video_swin_nano": {**BODY, "frames": 8, "window": (2, 2, 2)},
+}
+
+
+def clips(name: str, classes: int = 3, seed: int = 2, **more: Any) -> Network:
+    return make(name, classes, seed, **{**CLIPS[name], **more}).eval()
+
+
+@pytest.mark.parametrize("name", sorted(CLIPS))
+@torch.no_grad()
+def test_clips_begin_as_a_picture_is_seen(tmp_path: Path, name: str) -> None:
+    given = make(name.removeprefix("video_")).eval()
+    for tensor in given.state_dict().values():
+        tensor.mul_(0.3)
+    model = clips(name)
+    head = {key: tensor.clone() for key, tensor in model.state_dict().items() if key.startswith("head.")}
+    line = begin_from(model, saved(tmp_path / "given.safetensors", given), NAMES)
+    assert f"each frame is seen as by {given.name}, and the head begins anew" in line
+    assert all(torch.equal(model.state_dict()[key], tensor) for key, tensor in head.items())
+    x = torch.randn(2, 3, 64, 64)
+    still = model.features(x[:, :, None].expand(-1, -1, 8, -1, -1))
+    for expected, found in zip(given.features(x), still, strict=True):
+        torch.testing.assert_close(found, expected[:, :, None].expand_as(found), rtol=1e-4, atol=1e-4)
+    if "swin" in name:  # a release's file shows what it is
+        keep(to_release(given), tmp_path / "theirs.safetensors")
+        again = clips(name, seed=3)
+        assert "each frame is seen" in begin_from(again, str(tmp_path / "theirs.safetensors"), NAMES)
+        assert torch.equal(again.trunk.stem.project.weight, model.trunk.stem.project.weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", sorted(CLIPS))
+def test_clips_begin_from_clips_of_another_length(tmp_path: Path, name: str) -> None:
+    given = clips(name, seed=1)
+    file = saved(tmp_path / "given.safetensors", given)
+    model = clips(name)
+    line = begin_from(model, file, NAMES)
+    assert "the head kept" in line and "resized" not in line
+    assert all(torch.equal(a, b) for a, b in zip(given.parameters(), model.parameters(), strict=True))
+    other = {"video_iwin_nano": {"frames": 16}, "video_swin_nano": {"frames": 16, "window": (4, 2, 2)}}[name]
+    tables = {
+        "video_iwin_nano": {"trunk.stem.time.table"},
+        "video_swin_nano": {n for n in floats(model) if "table" in n},
+    }
+    for classes, head in ((NAMES, "the head kept"), (["a", "b", "c", "d"], "the head begins anew")):
+        model = clips(name, len(classes), **other)
+        said: list[str] = []
+        moved = changed(model, lambda: said.append(begin_from(model, file, classes)))  # noqa: B023
+        assert head in said[0] and f"{len(tables[name])} tables resized" in said[0]
+        assert {key for key in floats(model) if key.startswith("head.")}.isdisjoint(moved) == (classes != NAMES)
+        for key in moved - tables[name]:
+            assert torch.equal(model.state_dict()[key], given.state_dict()[key]), key
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("video_iwin_nano", ("iwin_nano", {"heads": (1, 1, 1, 2)}), "iwin_nano has heads="),
+        ("video_iwin_nano", ("swin_nano", {}), "begins from a network with a IwinSpec; swin_nano is another"),
+        ("video_iwin_nano", ("retinanet_iwin_nano", {"channels": 16, "tower": 1}), "retinanet_iwin_nano is another"),
+        ("video_swin_nano", ("video_iwin_nano", CLIPS["video_iwin_nano"]), "video_iwin_nano is another"),
+        ("video_swin_nano", ("timm/resnet10t", None), "timm/resnet10t is another"),
+        ("video_iwin_nano", ("video_iwin_nano", {"frames": 8, "time": "kernel"}), "trained with time=kernel"),
+        ("video_iwin_nano", ("iwin_nano", {"conv_stages": (0, 1, 2, 3)}), "video_iwin_nano has nothing for"),
+    ],
+)
+def test_what_no_clips_begin_from_is_said(tmp_path: Path, name: str, given: tuple[str, dict | None], said: str) -> None:
+    source = create_model(given[0], 3, (64, 64)) if given[1] is None else make(given[0], **given[1])
+    file, model = saved(tmp_path / "given.safetensors", source), clips(name)
+
+    def begin() -> None:
+        with pytest.raises(InputError, match=said) as caught:
+            begin_from(model, file, NAMES)
+        assert "\n" not in str(caught.value)
+
+    assert not changed(model, begin)
+
+
+def test_a_run_of_clips_goes_on_from_pictures_and_from_clips(tmp_path: Path) -> None:
+    from vitrail.recipes import run
+
+    short = ["epochs=1", "batch=4", "data.kind=moving", "data.count=24", "data.frames=6", "augment.crop=none"]
+    short += ["preprocessing.sampling.length=4", "preprocessing.sampling.interval=1"]
+    options = run.Options("cpu", workers=0)
+    picture = create_model("iwin_nano", 3, (32, 32), **BODY)
+    file = saved(tmp_path / "picture.safetensors", picture, preprocessing={"mean": (0.1, 0.2, 0.3)})
+    assert run.train(apply(find("finetune_clips"), [*short, f"weights={file}"]), tmp_path / "one", options)
+    frozen = apply(find("finetune_clips"), [*short, f"weights={tmp_path / 'one'}", "groups.frozen=5"])
+    assert run.train(frozen, tmp_path / "two", options)
+    one, two = (weights.open_model(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert one[0].input_size == two[0].input_size == (4, 32, 32)
+    assert one[1]["preprocessing"] == two[1]["preprocessing"] and one[1]["preprocessing"]["mean"] == [0.1, 0.2, 0.3]
+    trunk = {key: tensor for key, tensor in one[0].state_dict().items() if key.startswith("trunk.")}
+    assert all(torch.equal(tensor, two[0].state_dict()[key]) for key, tensor in trunk.items())
+    assert not torch.equal(one[0].state_dict()["head.fc.weight"], two[0].state_dict()["head.fc.weight"])

@@ -61,7 +61,7 @@ def test_plain_labels_equal_the_dullest_loop(trained: use_classes.Trained, data:
             right += int(logs.argmax()) == index
             nats -= float(logs[index])
     result = found.metric.compute()
-    assert found.pictures == 12
+    assert found.counted == 12
     assert result["top1"] == pytest.approx(right / 12)
     assert result["nll"] == pytest.approx(nats / 12, rel=1e-5)
     assert 0 <= result["ece"] <= 1
@@ -114,7 +114,7 @@ def test_real_counts_any_of_its_classes(trained: use_classes.Trained, tmp_path: 
     found = evaluation.evaluate(asked.trained, asked.pictures, CPU, batch=5, task=asked.task)
     some = [(path, chosen) for path, chosen in zip(files, right, strict=True) if chosen]
     hits = sum(int(logits(trained, path).argmax()) in chosen for path, chosen in some)
-    assert found.pictures == len(some) == 9
+    assert found.counted == len(some) == 9
     assert found.metric.compute()["top1"] == pytest.approx(hits / 9)
     assert not found.rows()
     assert "confusion" not in found.document()
@@ -194,7 +194,7 @@ def test_damaged_pictures_are_left_out_in_one_process_and_in_two(weights: Path, 
     broken.write_bytes(broken.read_bytes()[:60])
     trained = use.load(weights)
     found = evaluation.evaluate(trained, evaluation.ask(trained, Folder(str(data))).pictures, CPU, batch=2)
-    assert (found.pictures, len(found.unreadable)) == (8, 1)
+    assert (found.counted, len(found.unreadable)) == (8, 1)
     assert "green/1.png" in found.unreadable[0]
 
     arguments = ["eval", weights, "--data", data, "--device", "cpu", "--workers", 0, "--batch", 4, "--json"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+import several
 from vitrail.data.clip_batches import ClipBatch
 from vitrail.data.clip_settings import ClipAugment, ClipPreprocessing, Sampling
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import recognising, run, sources
 from vitrail.recipes.find import find
-from vitrail.recipes.recipe import Digits, Model, Moving, Recipe, Videos
+from vitrail.recipes.recipe import Digits, Model, Moving, Recipe, Videos, to_json
 from vitrail.recipes.run import Options
 from vitrail.tasks.recognise import Recognise
 from vitrail.train.record import read
@@ -44,6 +46,17 @@ def test_a_run_leaves_a_model_answers_and_pictures(tmp_path: Path, name: str) ->
     model, document = open_model(tmp_path / "run" / "model.safetensors")
     assert model.input_size == (4, 32, 32) and document["classes"][0] == "left"
     assert document["preprocessing"]["sampling"] == {"length": 4, "interval": 1, "how": "interval"}
+
+
+def test_two_processes_learn_and_count_every_clip_once(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(to_json(replace(tiny(), data=Moving(23, frames=6, size=32))))
+    out = tmp_path / "run"
+    given = [str(tmp_path / "recipe.json"), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    assert "epoch 1/1" in several.launch(2, "-m", "vitrail", "train", *given, "--parallel", "fsdp")[0]
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["pictures"], summary["held_out"]) == (17, 6)
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert len(rows) == 6
 
 
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:

@@ -11,14 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
+import several
 from small_segmenters import BACKBONE, COLOURS, HEADS, squares
+from vitrail.data.label_batches import PixelBatches
+from vitrail.data.loader import Loader
 from vitrail.data.pixel_settings import Fit, PixelAugment, PixelPreprocessing
 from vitrail.errors import InputError
 from vitrail.recipes import run, segmenting, sources
 from vitrail.recipes.find import find
 from vitrail.recipes.overrides import apply
-from vitrail.recipes.recipe import Model, Pixels, Recipe
+from vitrail.recipes.recipe import Model, Pixels, Recipe, to_json
 from vitrail.recipes.run import Options
+from vitrail.tasks.segment import Segment
 from vitrail.train import loop
 from vitrail.train.record import read
 from vitrail.weights import open_model
@@ -74,6 +78,24 @@ def test_a_resumed_run_is_the_run_without_a_break(tmp_path: Path, monkeypatch: p
     assert whole and resumed and whole["mIoU"] == resumed["mIoU"]
     weights = [open_model(tmp_path / name / "model.safetensors")[0].state_dict() for name in ("whole", "run")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(("kind", "parallel"), [("upernet", "ddp"), ("semantic_fpn", "fsdp")])
+def test_two_processes_learn_and_count_every_pixel_once(tmp_path: Path, kind: str, parallel: str) -> None:
+    """Five held-out pictures for two processes: the matrices of both add up to what one process finds."""
+    data, out = squares(tmp_path / "data", pictures=5), tmp_path / "run"
+    (tmp_path / "recipe.json").write_text(to_json(replace(tiny(data, kind), batch=4)))
+    given = [str(tmp_path / "recipe.json"), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    said = several.launch(2, "-m", "vitrail", "train", *given, "--parallel", parallel)
+    assert "epoch 2/2" in said[0], said
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["held_out"] == 5
+    model = open_model(out / "model.safetensors")[0]
+    recipe = tiny(data, kind)
+    batches = PixelBatches(sources.open_split(recipe.data)[1], recipe.preprocessing, None, 0)  # type: ignore[arg-type]
+    setting = loop.Setting(torch.device("cpu"))
+    again = loop.measure(model, Segment(("a", "b", "c")), Loader(batches, 1, False).epoch(0), setting).compute()
+    assert {name: summary[name] for name in again} == pytest.approx(again, abs=1e-6)
 
 
 def test_bad_label_maps_are_named_before_anything_is_written(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import tiny
 from vitrail import weights
+from vitrail.data.clip_settings import ClipPreprocessing, Sampling
 from vitrail.data.pixel_settings import Fit, PixelAugment, PixelPreprocessing
 from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Preprocessing, Sides
 from vitrail.errors import InputError
@@ -16,6 +19,7 @@ from vitrail.models.catalogue import create_model
 from vitrail.recipes.begin import begin_from
 from vitrail.recipes.finetune import finetune
 from vitrail.recipes.finetune_boxes import finetune_boxes
+from vitrail.recipes.finetune_clips import finetune_clips
 from vitrail.recipes.finetune_pixels import finetune_pixels
 from vitrail.recipes.overrides import apply
 from vitrail.recipes.recipe import Model
@@ -189,6 +193,61 @@ def test_pixels_follow_a_segmenter_or_get_an_upernet(tmp_path: Path) -> None:
     assert recipe.augment == finetune_pixels().augment
     made = create_model(recipe.model.name, 4, recipe.model.size, **recipe.model.overrides)
     assert "neck and heads" in begin_from(made, str(path), list("abcd"))
+
+
+def test_clips_follow_a_model_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = resolve(apply(finetune_clips(), ["model.overrides.dim=16"]))
+    assert small.model == Model("video_iwin_nano", (96, 96), {"frames": 8, "window": 6, "dim": 16, "dropout": 0.2})
+    model = create_model("video_swin_nano", 3, (32, 48), **{**TINY, "window": (2, 2, 3), "frames": 6})
+    settings = ClipPreprocessing(Sampling(6, 3, "uniform"), 0.5, (0.5, 0.4, 0.3))
+    path = tmp_path / "given.safetensors"
+    weights.save(path, model, classes=NAMES, preprocessing=dataclasses.asdict(settings))
+    recipe = resolve(apply(finetune_clips(), [f"weights={path}", "model.overrides.drop_path=0.2"]))
+    assert (recipe.model.name, recipe.model.size) == ("video_swin_nano", (32, 48))
+    assert recipe.preprocessing == settings and resolve(recipe) == recipe
+    again = create_model(recipe.model.name, 3, recipe.model.size, **recipe.model.overrides)
+    assert (again.spec.frames, again.spec.window, again.spec.drop_path, again.spec.dropout) == (6, (2, 2, 3), 0.2, 0.2)
+    assert "the head kept" in begin_from(again, str(path), NAMES)
+    longer = resolve(apply(finetune_clips(), [f"weights={path}", "model.overrides.frames=12"]))
+    assert longer.preprocessing == dataclasses.replace(settings, sampling=Sampling(12, 3, "uniform"))
+    monkeypatch.setenv("VITRAIL_WEIGHTS", str(tmp_path))
+    row = resolve(apply(finetune_clips(), ["weights=video_swin_base.k400_ssv2_224"]))
+    assert row.model == Model("video_swin_base", (224, 224), {"window": (16, 7, 7), "dropout": 0.2})
+    assert row.preprocessing == ClipPreprocessing(Sampling(32, 2))
+
+
+def test_clips_follow_a_classifier_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "given.safetensors"
+    three = {"dim": 16, "heads": (1, 1, 2, 2), "depths": (2, 1, 2, 1), "window": 3}
+    cases: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
+        "iwin_nano": ("video_iwin_nano", (40, 24), {**TINY, "window": (4, 4, 2, 2), "kernels": (3, 5, 3, 3)}),
+        "swin_nano": ("video_swin_nano", (32, 32), TINY),
+        "swin_tiny_c24": ("video_swin_nano", (32, 32), three),  # windows are clamped in the last two stages
+    }
+    for name, (expected, size, spec) in cases.items():
+        torch.manual_seed(0)
+        image = create_model(name, 3, size, **spec).eval()
+        with torch.no_grad():
+            for parameter in image.parameters():
+                parameter.add_(0.2 * torch.randn_like(parameter))
+        weights.save(path, image, classes=NAMES, preprocessing={"share": None, "mean": (0.1, 0.2, 0.3)})
+        recipe = resolve(apply(finetune_clips(), [f"weights={path}", "preprocessing.sampling.length=4"]))
+        assert (recipe.model.name, recipe.model.size) == (expected, size)
+        assert recipe.preprocessing == ClipPreprocessing(Sampling(4, 2), mean=(0.1, 0.2, 0.3)), name
+        made = create_model(recipe.model.name, 4, recipe.model.size, **recipe.model.overrides).eval()
+        assert made.input_size == (4, *size)
+        assert "each frame is seen" in begin_from(made, str(path), list("abcd"))
+        x = torch.randn(1, 3, *size)
+        with torch.no_grad():
+            found, wanted = made.embed(x[:, :, None].expand(-1, -1, 4, -1, -1)), image.embed(x)
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    monkeypatch.setenv("VITRAIL_WEIGHTS", str(tmp_path))
+    row = resolve(apply(finetune_clips(), ["weights=iwin_small.in1k_224"]))
+    assert row.model == Model("video_iwin_small", (224, 224), {"heads": (3, 4, 8, 16), "frames": 8, "dropout": 0.2})
+    for name in ("dense_iwin_nano", "retinanet_swin_nano", "scalablevit_nano"):
+        weights.save(path, create_model(name, 3, (64, 64)), classes=NAMES)
+        with pytest.raises(InputError, match=f"holds {name}, from which no model of clips begins: wanted one of clips"):
+            resolve(apply(finetune_clips(), [f"weights={path}"]))
 
 
 def test_a_whole_run_is_tuned_on_other_classes(tmp_path: Path, file: str) -> None:

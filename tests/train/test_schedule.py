@@ -60,6 +60,34 @@ def test_deits_is_timms_stepped_with_the_finished_epoch() -> None:
     assert expected[0] == expected[STEPS] == 1e-6
 
 
+def mmcvs(regular: list[float], warmup: int, ratio: float) -> list[float]:
+    """mmcv's `LrUpdaterHook` walked through: a rate for each epoch, lowered at every step while it is warming up."""
+    found = []
+    for step in range(EPOCHS * STEPS):
+        missing = (1 - step / warmup) * (1 - ratio) if step < warmup else 0.0
+        found.append(regular[step // STEPS] * (1 - missing))
+    return found
+
+
+def test_mmcvs_is_a_cosine_by_epoch_under_a_factor_by_step() -> None:
+    chosen = torch.optim.SGD(nn.Linear(1, 1).parameters(), 1e-3)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(chosen, EPOCHS, eta_min=1e-5)
+    regular = []
+    for _ in range(EPOCHS):
+        regular.append(chosen.param_groups[0]["lr"])
+        chosen.step()
+        theirs.step()
+    for warmup, unit in ((2.0, "epoch"), (14, "step")):
+        factor = Cosine(warmup=warmup, start=1e-4, end=1e-5, by="epoch", warmup_in=unit, warmup_as="factor")  # type: ignore[arg-type]
+        assert rates(factor) == pytest.approx(mmcvs(regular, 14, 0.1), rel=1e-6)
+    by_step = rates(Cosine(warmup=2, start=1e-4, warmup_as="factor"))
+    whole = [1e-3 * schedule.cosine(step / EPOCHS / STEPS) for step in range(EPOCHS * STEPS)]
+    assert by_step[14:] == pytest.approx(whole[14:]) and by_step[7] == pytest.approx(whole[7] * 0.55)
+    assert rates(Cosine(by="epoch", warmup_as="factor")) == rates(Cosine(by="epoch"))
+    with pytest.raises(ValueError, match="counts from the first epoch already"):
+        Cosine(within=True, warmup_as="factor")
+
+
 def test_a_polynomial_is_torchs() -> None:
     chosen = optimizer()
     theirs = torch.optim.lr_scheduler.PolynomialLR(chosen, EPOCHS * STEPS, power=0.9)

@@ -19,7 +19,10 @@ def check(
         Path | None, typer.Option(help="For boxes: write annotations without what is wrong into this new folder.")
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(help="Of boxes or label maps, where the data has both: `coco`, `coco_stuff`, ...")
+        str | None,
+        typer.Option(
+            help="Of boxes, label maps or videos, where the data has several: `coco`, `coco_stuff`, `lists`, ..."
+        ),
     ] = None,
     reduce: Annotated[
         bool, typer.Option("--reduce", help="For label maps: 0 stands for no class, as in ADE20K's own.")

@@ -20,8 +20,8 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Class folders, boxes, label maps (the held-out part where there is one), or `digits`; by default "
-            "what the run itself held out."
+            help="Class folders, boxes, label maps, videos (the held-out part where there is one), `digits` or "
+            "`moving`; by default what the run itself held out."
         ),
     ] = None,
     labels: Annotated[
@@ -47,9 +47,9 @@ def evaluate(
     worst: Annotated[int | None, typer.Option(min=1, help="Show only so many classes, the worst first.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Of classes. Views at a time, over all processes; 64.")
+        int | None, typer.Option(min=1, help="Of classes. Views at a time, over all processes; 64, of clips 8.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures or videos.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a trained model, class by class.

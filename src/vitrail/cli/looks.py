@@ -1,4 +1,4 @@
-"""Options of `vitrail eval` and `vitrail predict`: in how many ways a picture is looked at."""
+"""Options of `vitrail eval` and `vitrail predict`: in how many ways a picture or a video is looked at."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typer
 Views = Annotated[
     str | None,
     typer.Option(
-        help="Several views of a picture. Of classes: one, flip, ten, averaged. Of boxes, merged, and pixels, "
-        "averaged: one, flip, scales, all."
+        help="Several views of a picture or video. Of classes: one, flip, ten, averaged. Of clips: clips x crops, such "
+        "as 4x3, averaged. Of boxes, merged, and pixels, averaged: one, flip, scales, all."
     ),
 ]
 Sides = Annotated[

@@ -58,5 +58,5 @@ def train(
         return
     typer.echo(
         f"{summary['run']}: the trained model, its numbers and its pictures\n"
-        f"  vitrail predict {summary['run']} PICTURE...\n  vitrail eval {summary['run']}"
+        f"  vitrail predict {summary['run']} FILE...\n  vitrail eval {summary['run']}"
     )

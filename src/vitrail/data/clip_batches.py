@@ -14,10 +14,9 @@ from vitrail.data import transforms
 from vitrail.data.clip_set import Clips, ClipSample
 from vitrail.data.clip_settings import ClipAugment, ClipPreprocessing, ClipViews
 from vitrail.data.clip_transforms import erasing, for_training, for_use, normalise
-from vitrail.data.loader import TRIES, Batches, Draw
-from vitrail.data.randomness import mix, seeded
+from vitrail.data.loader import Batches, Draw
+from vitrail.data.randomness import seeded
 from vitrail.data.settings import Augment
-from vitrail.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +87,17 @@ class ClipBatches(Batches):
         self.size, self.settings, self.erase = size, settings, erasing(augment) if augment else None
         self.several = augment is None and views.count > 1
 
-    def change(self, sample: ClipSample) -> tuple[Tensor, int, str]:
-        images = self.transform(sample.video)  # type: ignore[arg-type]
-        if self.erase:
-            images = self.erase(normalise(images, self.settings))
+    def open(self, index: int, numbers: tuple[int, ...]) -> tuple[Tensor, int, str]:
+        """The clip as it goes into a batch: which frames are read is a random choice, too, and any may be damaged."""
+        sample: ClipSample = self.pictures[index]  # type: ignore[assignment]
+        with seeded(*numbers):
+            images = self.transform(sample.video)  # type: ignore[arg-type]
+            if self.erase:
+                images = self.erase(normalise(images, self.settings))
         return images, sample.target, sample.name
+
+    def change(self, sample: tuple[Tensor, int, str]) -> tuple[Tensor, int, str]:
+        return sample
 
     def join(self, loaded: Sequence[Any], draw: Draw, skipped: tuple[str, ...]) -> ClipBatch:
         if not loaded:
@@ -117,17 +122,3 @@ class ClipBatches(Batches):
             else:
                 place.copy_(clip)
         return images
-
-    def _first(self, epoch: int, index: int, copy: tuple[int, ...], skipped: list[str]) -> Any:
-        """As `Batches._first`; which frames are read is a random choice too, so all of it is made by name."""
-        for attempt in range(TRIES + 1):
-            chosen = mix(self.seed, epoch, index, attempt) % len(self.pictures) if attempt else index
-            try:
-                with seeded(self.seed, epoch, chosen, *copy):
-                    return self.change(self.pictures[chosen])  # type: ignore[arg-type]
-            except InputError as error:
-                if not attempt:
-                    skipped.append(str(error))
-                if not self.replace:
-                    return None
-        raise InputError(f"{skipped[-1]} Nor could any of {TRIES} others be read in its place.")

@@ -17,7 +17,7 @@ def looks(root: Path) -> bool:
     """Whether the first picture or video in the folders of `root`, at any depth, is a video."""
     if not root.is_dir():
         return False
-    names = (path.name.lower() for folder in _folders(root) for path in _files(folder))
+    names = (path.name.lower() for folder in _folders(root) for path in files(folder))
     return next((name for name in names if name.endswith((*SUFFIXES, *images.SUFFIXES))), "").endswith(SUFFIXES)
 
 
@@ -76,10 +76,10 @@ def _held_out(root: Path) -> Path | None:
 
 
 def _videos(folder: Path) -> list[Path]:
-    return [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
+    return [path for path in files(folder) if path.name.lower().endswith(SUFFIXES)]
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
     """Every file at any depth, in order, hidden ones left out; links to folders are not followed."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))

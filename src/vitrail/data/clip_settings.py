@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat
 from pydantic.dataclasses import dataclass
 
 from vitrail.data.settings import STRICT, Amount, Part, RandAugment, Some, _rising
+from vitrail.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
+MOST_VIEWS = 120  # of a video: they are in memory together
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,3 +83,14 @@ class ClipViews:
     @property
     def count(self) -> int:
         return self.clips * self.crops
+
+
+def views_of(text: str) -> ClipViews:
+    """`4x3`: four clips and three crops of each; `one`: one of one. Raises: InputError for anything else."""
+    match = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", "1x1" if text == "one" else text.lower())
+    if not match:
+        raise InputError(f"views {text!r}: wanted clips x crops of a video, such as 4x3, or one.")
+    views = ClipViews(int(match[1]), int(match[2]))
+    if views.count > MOST_VIEWS:
+        raise InputError(f"views {text!r} are {views.count}; wanted {MOST_VIEWS} at most.")
+    return views

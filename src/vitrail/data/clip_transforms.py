@@ -30,7 +30,7 @@ def for_training(size: tuple[int, int], settings: ClipPreprocessing, augment: Cl
     Differs: the releases bring every video to that, which the crop's own resize makes needless.
     Raises (the change): InputError naming a video that cannot be used.
     """
-    steps: list[Callable[[Tensor], Tensor]] = [partial(_middle, size=size, share=settings.share)]
+    steps: list[Callable[[Tensor], Tensor]] = [partial(middle, size=size, share=settings.share)]
     if augment.crop:
         steps = [v2.RandomResizedCrop(size, scale=augment.crop, ratio=augment.aspect, antialias=True)]
     if augment.flip:
@@ -92,18 +92,28 @@ def larger(size: tuple[int, int], share: float) -> tuple[int, int]:
     return height, width
 
 
+def tensor(frames: np.ndarray) -> Tensor:
+    """(T, H, W, 3) -> (T, 3, H, W), the memory as it lies."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+
+def middle(frames: Tensor, size: tuple[int, int], share: float) -> Tensor:
+    """(T, 3, H, W) uint8 -> (T, 3, *size): the middle of the frames resized so that they cover size / share."""
+    return _crop(_covering(frames, larger(size, share)), size, 0, 1)
+
+
 def _draw(
     video: Video, settings: ClipPreprocessing, cover: tuple[int, int], steps: Callable[[Tensor], Tensor]
 ) -> Tensor:
     wanted = clip_sampling.draw(video.count(), settings.sampling)
-    return steps(_tensor(video.frames(wanted.tolist(), cover))).transpose(0, 1).contiguous()
+    return steps(tensor(video.frames(wanted.tolist(), cover))).transpose(0, 1).contiguous()
 
 
 def _spread(video: Video, size: tuple[int, int], settings: ClipPreprocessing, views: ClipViews) -> Tensor:
     wanted = clip_sampling.spread(video.count(), settings.sampling, views.clips)
     order, places = np.unique(wanted, return_inverse=True)
     cover = larger(size, settings.share) if views.crops == 1 else size
-    frames = _covering(_tensor(video.frames(order.tolist(), cover)), cover)
+    frames = _covering(tensor(video.frames(order.tolist(), cover)), cover)
     out = torch.empty(views.count, 3, wanted.shape[1], *size, dtype=torch.uint8)
     for clip, taken in enumerate(torch.from_numpy(places).view(wanted.shape)):
         for crop in range(views.crops):
@@ -117,21 +127,12 @@ def _frame_wise(clip: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return change(clip.transpose(0, 1)).transpose(0, 1)
 
 
-def _tensor(frames: np.ndarray) -> Tensor:
-    """(T, H, W, 3) -> (T, 3, H, W), the memory as it lies."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2)
-
-
 def _covering(frames: Tensor, cover: tuple[int, int]) -> Tensor:
     """Resized, the shape kept, to the smallest size that covers `cover`."""
     old = (frames.shape[2], frames.shape[3])
     zoom = max(new / side for new, side in zip(cover, old, strict=True))
     new = [max(round(side * zoom), least) for side, least in zip(old, cover, strict=True)]
     return frames if tuple(new) == old else F.resize(frames, new, antialias=True)
-
-
-def _middle(frames: Tensor, size: tuple[int, int], share: float) -> Tensor:
-    return _crop(_covering(frames, larger(size, share)), size, 0, 1)
 
 
 def _crop(frames: Tensor, size: tuple[int, int], number: int, count: int) -> Tensor:

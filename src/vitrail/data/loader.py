@@ -64,6 +64,13 @@ class Batches(Dataset["Batch | InputError"]):
                 loaded.append(found)
         return self.join(loaded, draw, tuple(skipped))
 
+    def open(self, index: int, numbers: tuple[int, ...]) -> Any:
+        """The sample that `change` takes; what is random about reading it follows from `numbers`.
+
+        Raises: InputError where it cannot be used.
+        """
+        return self.pictures[index]
+
     def change(self, sample: Any) -> Any:
         """What one sample becomes, its random choices made; `join` takes it."""
         return self.transform(sample.image), sample.target, sample.name
@@ -83,15 +90,16 @@ class Batches(Dataset["Batch | InputError"]):
         """The sample, or with `replace` the first usable one of those that (seed, epoch, index) names after it."""
         for attempt in range(TRIES + 1):
             chosen = mix(self.seed, epoch, index, attempt) % len(self.pictures) if attempt else index
+            numbers = (self.seed, epoch, chosen, *copy)
             try:
-                sample = self.pictures[chosen]
+                sample = self.open(chosen, numbers)
             except InputError as error:
                 if not attempt:
                     skipped.append(str(error))
                 if not self.replace:
                     return None
                 continue
-            with seeded(self.seed, epoch, chosen, *copy):
+            with seeded(*numbers):
                 return self.change(sample)
         raise InputError(f"{skipped[-1]} Nor could any of {TRIES} others be read in its place.")
 

@@ -144,8 +144,7 @@ class Moving:
     def scene(self, number: int) -> Scene:
         """What clips 2 `number` and 2 `number` + 1 show."""
         dice = np.random.default_rng((self.seed, number))
-        ground = dice.integers(0, 256, 3)
-        colour = (ground + dice.integers(80, 176, 3)) % 256  # at least 80 away on every channel
+        ground, colour = dice.integers(0, 96, 3), dice.integers(160, 256, 3)  # a bright shape on a dark ground
         x, y = dice.uniform(0.35, 0.65, 2)
         return Scene(
             shape=list(SHAPES)[int(dice.integers(len(SHAPES)))],

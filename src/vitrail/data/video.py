@@ -18,7 +18,7 @@ import numpy as np
 
 from vitrail.data import video_index
 from vitrail.data.images import MOST_PIXELS, printable
-from vitrail.data.video_frames import Taken
+from vitrail.data.video_frames import Converter, Fit, Taken
 from vitrail.data.video_index import Index
 from vitrail.errors import InputError
 
@@ -128,6 +128,40 @@ class VideoFile:
                     if not taken.missing:
                         return taken.upright(places)
         raise InputError(f"{self.name}: frame {min(taken.missing)} of {index.count} cannot be decoded.")
+
+    def stream(self, wanted: Sequence[int], fit: Fit) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, (H, W, 3) uint8 RGB, upright) of these frames, decoded once from the start, one at a time in memory.
+
+        Args:
+            wanted: Numbers that rise.     fit: Of the first one's upright (H, W), the (H, W) that all of them get.
+        Raises: InputError naming a video of which one of them cannot be had, when its turn comes.
+        """
+        index, waiting = self.index(), iter(wanted)
+        number, converter = next(waiting, None), Converter(fit, self.name)
+        with _opened(self.path, self.name, self.threads) as (container, stream):
+            if index.times is None:
+                shown: Iterator[tuple[int, Any]] = enumerate(_decoded(container, stream))
+            else:
+                shown = _told(_decoded(container, stream, {index.time(each) for each in wanted}), index)
+            for at, frame in shown:
+                if at == number:
+                    yield at, converter.upright(converter.rgb(frame)[None])[0]
+                    number = next(waiting, None)
+                if number is None or at > number:
+                    break
+        if number is not None:
+            raise InputError(f"{self.name}: frame {number} of {index.count} cannot be decoded.")
+
+    def seconds(self) -> np.ndarray | None:
+        """(n + 1,) when each frame is shown, from 0, and when the last one ends; None where the file does not say."""
+        index = self.index()
+        with _opened(self.path, self.name, self.threads) as (_, stream):
+            rate, tick = stream.average_rate or stream.guessed_rate, stream.time_base
+        if index.times is None or not tick:
+            return np.arange(index.count + 1) / float(rate) if rate else None
+        starts = (index.times - index.times[0]) * float(tick)
+        last = float(np.median(np.diff(starts))) if index.count > 1 else 1 / float(rate or 25)
+        return np.append(starts, starts[-1] + last)
 
     def _look_through(self) -> Index:
         def count_shown() -> int:

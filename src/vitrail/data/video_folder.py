@@ -104,3 +104,14 @@ def template_of(folder: Path) -> Template:
         raise InputError(f"{images.printable(folder)}: {said}; wanted pictures such as {Template().name(0)}.")
     ((kind, first),) = found.items()
     return Template(*kind, first)
+
+
+def open_folder(folder: Path) -> FrameFolder:
+    """The video whose frames lie in a folder: all from the first number to the last.
+
+    Raises: InputError where there are none, or of several kinds.
+    """
+    template = template_of(folder)
+    pattern = re.compile(re.escape(template.before) + r"(\d+)" + re.escape(template.after))
+    numbers = [int(match[1]) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
+    return FrameFolder(folder, max(numbers) - template.first + 1, template)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,49 @@ MOST_BYTES = 2**31  # of the frames that one call gives
 WORTH_SHRINKING = 1.5  # times that a video is larger: less is left to the resize that follows
 Turned = tuple[bool, bool, bool]  # whether rows and columns change places, then left and right, then top and bottom
 UPRIGHT: Turned = (False, False, False)
+Fit = Callable[[tuple[int, int]], tuple[int, int]]  # (H, W) of an upright frame -> the (H, W) that is wanted
+
+
+class Converter:
+    """Decoded frames to RGB, all of the size that the first one gets.
+
+    Args:
+        fit: Of an upright frame's (H, W), the (H, W) that is wanted.     name: What errors call the video.
+    Attributes:
+        size: (H, W) of what `rgb` gives; set by the first frame.     turned: What `upright` undoes.
+    """
+
+    def __init__(self, fit: Fit, name: str) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.fit, self.name = fit, name
+        self.converter = VideoReformatter()  # one for all frames: it keeps its tables
+        self.size: tuple[int, int] | None = None
+        self.turned = UPRIGHT
+
+    def begin(self, frame: Any) -> tuple[int, int]:
+        """`size`, told by this frame if it is the first. Raises: InputError for one of too many pixels."""
+        if self.size is None:
+            if frame.width * frame.height > MOST_PIXELS:
+                raise InputError(
+                    f"{self.name}: {frame.width} x {frame.height} pixels are more than the limit of {MOST_PIXELS}."
+                )
+            self.turned = turned(frame)
+            height, width = self.fit((frame.width, frame.height) if self.turned[0] else (frame.height, frame.width))
+            self.size = (width, height) if self.turned[0] else (height, width)
+        return self.size
+
+    def rgb(self, frame: Any) -> np.ndarray:
+        """(*size, 3) uint8, as it is stored."""
+        height, width = self.begin(frame)
+        return self.converter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+
+    def upright(self, whole: np.ndarray) -> np.ndarray:
+        """(T, *size, 3) -> (T, H, W, 3)."""
+        transposed, mirrored, upended = self.turned
+        whole = whole.transpose(0, 2, 1, 3) if transposed else whole
+        whole = whole[:, :, ::-1] if mirrored else whole
+        return np.ascontiguousarray(whole[:, ::-1] if upended else whole)
 
 
 class Taken:
@@ -24,23 +69,20 @@ class Taken:
     """
 
     def __init__(self, order: np.ndarray, cover: tuple[int, int] | None, name: str) -> None:
-        from av.video.reformatter import VideoReformatter
-
         self.places = {int(number): place for place, number in enumerate(order)}
         self.missing = set(self.places)
-        self.cover, self.name = cover, name
-        self.converter = VideoReformatter()  # one for all frames: it keeps its tables
+        self.converter = Converter(partial(shrunk, cover=cover), name)
         self.array: np.ndarray | None = None
-        self.turned = UPRIGHT
 
     def put(self, number: int, frame: Any) -> None:
         """Takes a frame if it is missing."""
         if number not in self.missing:
             return
         if self.array is None:
-            self.array = self._room_like(frame)
-        height, width = self.array.shape[1:3]
-        self.array[self.places[number]] = self.converter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+            height, width = self.converter.begin(frame)
+            within(self.converter.name, len(self.places), height, width)
+            self.array = np.empty((len(self.places), height, width, 3), dtype=np.uint8)
+        self.array[self.places[number]] = self.converter.rgb(frame)
         self.missing.discard(number)
 
     def upright(self, places: np.ndarray) -> np.ndarray:
@@ -48,23 +90,9 @@ class Taken:
         assert self.array is not None
         whole = self.array
         if len(places) != len(whole) or (places != np.arange(len(places))).any():
-            within(self.name, len(places), *whole.shape[1:3])
+            within(self.converter.name, len(places), *whole.shape[1:3])
             whole = whole[places]
-        transposed, mirrored, upended = self.turned
-        whole = whole.transpose(0, 2, 1, 3) if transposed else whole
-        whole = whole[:, :, ::-1] if mirrored else whole
-        return np.ascontiguousarray(whole[:, ::-1] if upended else whole)
-
-    def _room_like(self, frame: Any) -> np.ndarray:
-        if frame.width * frame.height > MOST_PIXELS:
-            raise InputError(
-                f"{self.name}: {frame.width} x {frame.height} pixels are more than the limit of {MOST_PIXELS}."
-            )
-        self.turned = turned(frame)
-        cover = self.cover[::-1] if self.cover and self.turned[0] else self.cover
-        height, width = shrunk((frame.height, frame.width), cover)
-        within(self.name, len(self.places), height, width)
-        return np.empty((len(self.places), height, width, 3), dtype=np.uint8)
+        return self.converter.upright(whole)
 
 
 def within(name: str, count: int, height: int, width: int) -> None:

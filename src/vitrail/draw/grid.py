@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, legible, save
+from vitrail.draw.style import INK, PALE, RIGHT, WRONG, figure, fitted, save
 
 LINE = 10.5  # points from one line of text to the next
 
@@ -53,17 +53,19 @@ def draw_grid(path: str | Path, cells: Sequence[Cell], title: str) -> None:
         axes.imshow(np.asarray(_square(cell.image)), interpolation="bicubic")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=colour, linewidth=2.5)
-        axes.set_xlabel(legible(cell.caption), fontsize=8, color=INK if cell.right is not False else WRONG, labelpad=3)
-        for number, (text, right) in enumerate(cell.answers):
+        caption, size = fitted(drawing, cell.caption, 0.97 * width, 8)
+        axes.set_xlabel(caption, fontsize=size, color=INK if cell.right is not False else WRONG, labelpad=3)
+        for number, (answer, right) in enumerate(cell.answers):
+            text, size = fitted(drawing, answer, 0.97 * width, 8)
             axes.annotate(
-                legible(text),
+                text,
                 (0.5, 0),
                 (0, -LINE * (number + cell.lines - len(cell.answers)) - 4),
                 xycoords="axes fraction",
                 textcoords="offset points",
                 ha="center",
                 va="top",
-                fontsize=8,
+                fontsize=size,
                 color=RIGHT if right else WRONG,
             )
     for axes in grid.flat[len(cells) :]:

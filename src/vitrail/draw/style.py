@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 INK, PALE, RIGHT, WRONG = "#2b2d33", "#d9dce2", "#2a8f5d", "#c8402f"
 COLOURS = ("#2563a8", "#d9822b", "#2a8f5d", "#8b4fb0", "#c8402f", "#6b7280", "#0f8b99", "#b3922b")
@@ -15,6 +18,28 @@ COLOURS = ("#2563a8", "#d9822b", "#2a8f5d", "#8b4fb0", "#c8402f", "#6b7280", "#0
 def legible(text: str) -> str:
     """The text as it is drawn letter by letter: no dollar begins a formula, no byte of a file's name is left over."""
     return text.encode(errors="replace").decode().replace("$", r"\$")
+
+
+def fitted(drawing: Figure, text: str, width: float, size: float, least: float = 5.5) -> tuple[str, float]:
+    """Legible text and its size in points, no wider than `width` inches: made smaller, then lines are cut short."""
+    text, measure = legible(text), partial(_width, drawing)
+    for _ in range(int((size - least) / 0.25)):
+        if max(measure(line, size) for line in text.split("\n")) <= width:
+            break
+        size -= 0.25
+    lines = []
+    for line in text.split("\n"):
+        kept = line
+        while len(kept) > 4 and measure(kept, size) > width:
+            kept = kept[: len(kept) // 2 - 1] + "…" + kept[len(kept) // 2 + 1 :]  # both ends tell more than the middle
+        lines.append(kept)
+    return "\n".join(lines), size
+
+
+def _width(drawing: Figure, line: str, size: float) -> float:
+    """Inches of a line of text."""
+    renderer = drawing.canvas.get_renderer()  # type: ignore[attr-defined]
+    return renderer.get_text_width_height_descent(line, FontProperties(size=size), False)[0] / drawing.dpi
 
 
 def figure(width: float, height: float, title: str = "") -> Figure:
@@ -36,5 +61,5 @@ def quiet(axes: Axes, title: str = "") -> None:
     axes.set_title(legible(title), loc="left", fontsize=10, color=INK)
 
 
-def save(drawing: Figure, path: str | Path) -> None:
+def save(drawing: Figure, path: str | Path | BinaryIO) -> None:
     drawing.savefig(path, dpi=150, format="png")

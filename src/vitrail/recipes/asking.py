@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from vitrail.data import folders, images
+from vitrail.data.video import SUFFIXES
 from vitrail.errors import InputError
 from vitrail.recipes.recipe import Data
 from vitrail.train.processes import ALONE, Processes
@@ -72,13 +73,17 @@ def several(pictures: Picture | Sequence[Picture]) -> list[Picture]:
 def gather(paths: Sequence[str | Path]) -> list[Path]:
     """The files named, and every picture in the folders named.
 
-    Raises: InputError for a path that is not there, or a folder without pictures.
+    Raises: InputError for a path that is not there, a video, or a folder without pictures.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         inside = folders.picture_files(path) if path.is_dir() else [path]
         if not inside or not path.exists():
             raise InputError(f"{path}: " + ("no pictures in it." if path.is_dir() else "no such file."))
+        if not path.is_dir() and path.name.lower().endswith(SUFFIXES):
+            raise InputError(
+                f"{path} is a video, and this model looks at pictures; video_iwin_nano is a model of clips."
+            )
         found += inside
     return found
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vitrail import weights
 from vitrail.errors import InputError
-from vitrail.models.assemble import Backbone, Network
+from vitrail.models.assemble import Backbone, Network, VideoClassifier
 from vitrail.models.assembled import Assembled
-from vitrail.models.catalogue import WEIGHTS, kind_of
+from vitrail.models.catalogue import ROWS, WEIGHTS, kind_of
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
 from vitrail.weights.files import described
@@ -43,6 +43,9 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
     from a classifier, a backbone or another kind on the same backbone it takes the backbone: neck, heads, and output
     norms that the file does not have begin anew.
 
+    A model of clips also begins from a classifier of pictures, inflated: on a still clip both are then one function, as
+    `weights.inflate` says more exactly.
+
     Raises: InputError for a path that holds none, or weights of another architecture.
     """
     file = weights.locate(source)
@@ -53,6 +56,8 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
         return _begin_assembled(model, given, source)
     if isinstance(model, Other):
         return _begin_other(model, given)
+    if isinstance(model, VideoClassifier):
+        return _begin_clips(model, given, source)
     return _begin_classifier(model, given, source)
 
 
@@ -73,6 +78,21 @@ def _begin_classifier(model: Network, given: Source, source: str) -> str:
     return _line(
         given, len(report.loaded), head, _resized(report.resized), _counted(fresh, "of new convolutions begin anew")
     )
+
+
+def _begin_clips(model: VideoClassifier, given: Source, source: str) -> str:
+    said = described(given.document, str(given.file))
+    if said and said.name in ROWS and type(ROWS[said.name].spec) is type(model.spec):
+        return _begin_classifier(model, given, source)
+    network = weights.open_model(given.file)[0] if said else _recognised(given, source)
+    if type(network.spec) is type(model.spec):
+        return _begin_classifier(model, given, source)
+    try:
+        report = weights.inflate(network, model)
+    except InputError as error:
+        raise InputError(f"{given.file}: {error}") from None
+    head = f"each frame is seen as by {network.name}, and the head begins anew"
+    return _line(given, len(report.loaded), head, _resized(report.resized))
 
 
 def _begin_other(model: Other, given: Source) -> str:

@@ -26,6 +26,7 @@ from vitrail.recipes.measured import Table, everywhere, percent, write_classes
 from vitrail.recipes.recipe import Data, Digits, Folder
 from vitrail.recipes.use_classes import WHO, Trained
 from vitrail.tasks.classify import Classify
+from vitrail.tasks.recognise import Recognise
 from vitrail.tasks.several import Several
 from vitrail.train.loop import Setting, measure
 from vitrail.train.processes import ALONE, Processes
@@ -61,33 +62,35 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """metric: Over all pictures of all processes. classes: Names of its classes. pictures: How many were counted.
+    """metric: Over all samples of all processes.     classes: Names of its classes.     counted: How many samples were.
 
     unreadable: Why the others were left out, a line each.     said: How it was measured, for `document`.
+    what: The samples are, "pictures" or "videos"; the documents call them so.
     """
 
     metric: Counts | SeveralRight
     classes: tuple[str, ...]
-    pictures: int
+    counted: int
     unreadable: tuple[str, ...]
     said: dict[str, str] = field(default_factory=dict)
+    what: str = "pictures"
 
     def document(self) -> dict[str, Any]:
         """As JSON has it: the numbers, and class by class where each picture has one class."""
-        found = {**self.said, **self.metric.compute(), "pictures": self.pictures, "unreadable": list(self.unreadable)}
+        found = {**self.said, **self.metric.compute(), self.what: self.counted, "unreadable": list(self.unreadable)}
         if isinstance(self.metric, SeveralRight):
             return found
         per_class = {row["class"]: row["top1"] for row in self.rows()}
         return {**found, "per_class": per_class, "confusion": self.metric.confusion.tolist()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """For each class its name, its pictures, how many are right by top-1 and top-5, and top-1, or None of none."""
+        """For each class its name, its samples, how many are right by top-1 and top-5, and top-1, or None of none."""
         if isinstance(self.metric, SeveralRight):
             return []
         counts, right = self.metric.confusion.sum(1).tolist(), self.metric.confusion.diagonal().tolist()
         columns = zip(self.classes, counts, right, self.metric.in_top5.tolist(), strict=True)
         return [
-            {"class": name, "pictures": count, "right": top1, "in_top5": top5, "top1": top1 / count if count else None}
+            {"class": name, self.what: count, "right": top1, "in_top5": top5, "top1": top1 / count if count else None}
             for name, count, top1, top5 in columns
         ]
 
@@ -95,18 +98,18 @@ class Evaluation:
         """The classes, as they are shown; only the `worst` ones, the one least often right first."""
         rows = self.rows()
         if worst:
-            rows = sorted((row for row in rows if row["pictures"]), key=lambda row: row["top1"])[:worst]
+            rows = sorted((row for row in rows if row[self.what]), key=lambda row: row["top1"])[:worst]
         if not rows:
             return []
-        lines = tuple((row["class"], str(row["pictures"]), percent(row["top1"], 1)) for row in rows)
-        return [Table(("class", "pictures", "top-1"), lines)]
+        lines = tuple((row["class"], str(row[self.what]), percent(row["top1"], 1)) for row in rows)
+        return [Table(("class", self.what, "top-1"), lines)]
 
     def line(self) -> str:
         """The whole."""
         result = self.metric.compute()
         words = [f"{name} {percent(share)}" for name, share in result.items() if name != "nll"]
         missing = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
-        return f"{', '.join(words)}, nll {result['nll']:.4f} of {self.pictures} pictures{missing}"
+        return f"{', '.join(words)}, nll {result['nll']:.4f} of {self.counted} {self.what}{missing}"
 
     def write(self, out: Path, title: str) -> None:
         """Writes what `write` does, with `document` as evaluation.json."""
@@ -219,16 +222,33 @@ def evaluate(
     each = max(batch // how_many(views), 1)
     pin = device.type == "cuda"
     loader = Loader(Batches(pictures, transform, seed=0), each, False, workers, processes.rank, processes.world, pin)
+    return count(trained.model, task or Classify(len(trained.classes)), trained.classes, loader, device, processes)
+
+
+def count(
+    model: nn.Module,
+    task: Classify | Several | Recognise,
+    classes: tuple[str, ...],
+    loader: Loader,
+    device: torch.device,
+    processes: Processes,
+    what: str = "pictures",
+) -> Evaluation:
+    """Counts what the loader gives, with a progress bar.
+
+    Args:
+        what: The samples are.
+    Raises: InputError where none can be read.
+    """
     skipped: list[str] = []
     batches = track(loader.epoch(0), len(loader), "measuring") if processes.first else loader.epoch(0)
-    asked = task or Classify(len(trained.classes))
-    metric = measure(trained.model, asked, batches, Setting(device, processes), skipped)
+    metric = measure(model, task, batches, Setting(device, processes), skipped)
     assert isinstance(metric, Counts | SeveralRight)
     unreadable = everywhere(skipped, processes)
-    count = int(metric.calibration.count.sum())
-    if not count:
-        raise InputError(f"None of the {len(unreadable)} pictures can be read. The first: {unreadable[0]}")
-    return Evaluation(metric, trained.classes, count, unreadable)
+    counted = int(metric.calibration.count.sum())
+    if not counted:
+        raise InputError(f"None of the {len(unreadable)} {what} can be read. The first: {unreadable[0]}")
+    return Evaluation(metric, classes, counted, unreadable, what=what)
 
 
 def write(evaluation: Evaluation, document: dict[str, Any], out: Path, title: str) -> None:
@@ -239,7 +259,7 @@ def write(evaluation: Evaluation, document: dict[str, Any], out: Path, title: st
     """
     out.mkdir(parents=True, exist_ok=True)
     metric = evaluation.metric
-    share = f"{title}: {100 * metric.compute()['top1']:.2f} % right of {evaluation.pictures} pictures"
+    share = f"{title}: {100 * metric.compute()['top1']:.2f} % right of {evaluation.counted} {evaluation.what}"
     write_text(out / "evaluation.json", json.dumps(document) + "\n")
     states = metric.calibration
     count, confidence, right = (part.numpy() for part in (states.count, states.confidence, states.right))

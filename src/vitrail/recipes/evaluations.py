@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from vitrail.recipes import evaluation, evaluation_boxes, evaluation_pixels
+from vitrail.recipes import evaluation, evaluation_boxes, evaluation_clips, evaluation_pixels
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.measured import Measured
 from vitrail.recipes.recipe import Data
 from vitrail.recipes.use_boxes import TrainedDetector
 from vitrail.recipes.use_classes import Trained
+from vitrail.recipes.use_clips import TrainedClips
 from vitrail.recipes.use_pixels import TrainedSegmenter
 
 
@@ -27,6 +28,7 @@ class Evaluate(Protocol):
 
 EVALUATIONS: dict[type, Evaluate] = {
     Trained: evaluation,
+    TrainedClips: evaluation_clips,
     TrainedDetector: evaluation_boxes,
     TrainedSegmenter: evaluation_pixels,
 }

@@ -22,6 +22,9 @@ from vitrail.recipes import (
     imagenet_resnet,
     imagenet_scalablevit,
     imagenet_swin,
+    kinetics_iwin,
+    kinetics_swin,
+    something_swin,
 )
 from vitrail.recipes.demo import demo
 from vitrail.recipes.finetune import finetune
@@ -50,6 +53,9 @@ RECIPES = {
         *ade20k_swin.RECIPES,
         *ade20k_scalablevit.RECIPES,
         *ade20k_resnet.RECIPES,
+        *kinetics_iwin.RECIPES,
+        *kinetics_swin.RECIPES,
+        *something_swin.RECIPES,
     )
 }
 

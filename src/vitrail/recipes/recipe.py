@@ -174,6 +174,8 @@ class Cosine:
     by: How often the rate changes.     warmup_in: What the warm-up counts, where it is not epochs.
     within: The cosine is counted from the first epoch, so that the warm-up hides its beginning, and a rate by epoch is
         that of the epoch before: DeiT's scheduler. Else it begins after the warm-up: Swin's.
+    warmup_as: "line": as above. "factor": the cosine is counted from the first epoch, and over the warm-up it is
+        multiplied, at every step whatever `by` says, by a factor that rises in a line from start / lr to 1: mmcv's.
     """
 
     warmup: Epochs = 0.0
@@ -182,7 +184,14 @@ class Cosine:
     by: Times = "step"
     warmup_in: Times = "epoch"
     within: bool = False
+    warmup_as: Literal["line", "factor"] = "line"
     kind: Literal["cosine"] = "cosine"
+
+    def __post_init__(self) -> None:
+        if self.within and self.warmup_as == "factor":
+            raise ValueError(
+                "within is for a warm-up in a line; warmup_as='factor' counts from the first epoch already"
+            )
 
 
 @dataclass(frozen=True, config=STRICT)

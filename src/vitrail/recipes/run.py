@@ -209,19 +209,27 @@ def rate_of(recipe: Recipe, steps: int) -> schedule.Rate:
     """The learning rate by step, for epochs of so many steps."""
     chosen, peak = recipe.schedule, recipe.optimizer.lr
     each = 1 if chosen.by == "epoch" else steps  # how often in an epoch the rate changes
-    warmup = round(chosen.warmup / steps * each if chosen.warmup_in == "step" else chosen.warmup * each)
+    in_epochs = chosen.warmup / steps if chosen.warmup_in == "step" else chosen.warmup
+    warmup = round(in_epochs * each)
     if isinstance(chosen, Steps):
         at = [round(epoch * each) for epoch in chosen.at]
         rate = schedule.steps_down(peak, at, chosen.factor, warmup, chosen.start)
     elif isinstance(chosen, Polynomial):
         course = schedule.polynomial(chosen.power)
-        shape = schedule.under if chosen.within else schedule.warmed
-        rate = shape(course, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
+        line = 0 if chosen.within else warmup
+        rate = schedule.warmed(course, peak, recipe.epochs * each, line, chosen.start, chosen.end)
+        rate = schedule.rising(rate, warmup, chosen.start / peak) if chosen.within else rate
     else:
-        shape = schedule.within if chosen.within else schedule.warmed
-        rate = shape(schedule.cosine, peak, recipe.epochs * each, warmup, chosen.start, chosen.end)
+        shape, line = (
+            schedule.within if chosen.within else schedule.warmed,
+            0 if chosen.warmup_as == "factor" else warmup,
+        )
+        rate = shape(schedule.cosine, peak, recipe.epochs * each, line, chosen.start, chosen.end)
     late = isinstance(chosen, Cosine) and chosen.within
-    return schedule.by_epoch(rate, steps, late) if chosen.by == "epoch" else rate
+    rate = schedule.by_epoch(rate, steps, late) if chosen.by == "epoch" else rate
+    if isinstance(chosen, Cosine) and chosen.warmup_as == "factor":
+        return schedule.rising(rate, round(in_epochs * steps), chosen.start / peak)
+    return rate
 
 
 def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

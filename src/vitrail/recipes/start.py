@@ -9,18 +9,20 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vitrail import weights
+from vitrail.data.clip_settings import ClipPreprocessing
 from vitrail.data.pixel_settings import PixelAugment, PixelPreprocessing
 from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Preprocessing, Sides
 from vitrail.errors import InputError
-from vitrail.models import detectors, segmenters
+from vitrail.models import detectors, iwin, segmenters, swin
 from vitrail.models.catalogue import DENSE, KINDS, ROWS, WEIGHTS, kind_of
-from vitrail.models.spec import to_dict
-from vitrail.recipes import finetune, finetune_boxes, finetune_pixels
+from vitrail.models.spec import override, stage_grids, to_dict
+from vitrail.recipes import finetune, finetune_boxes, finetune_clips, finetune_pixels
 from vitrail.recipes.recipe import Model, Recipe, one_line
 from vitrail.weights.files import described
+from vitrail.weights.inflation import PICTURES
 
 T = TypeVar("T")
-S = TypeVar("S", DetectionPreprocessing, PixelPreprocessing)
+S = TypeVar("S", DetectionPreprocessing, PixelPreprocessing, ClipPreprocessing)
 
 
 class Given(NamedTuple):
@@ -38,7 +40,8 @@ def resolve(recipe: Recipe) -> Recipe:
 
     Name, size, spec and preprocessing of a model that does what the recipe trains are taken as they are; the recipe's
     overrides are laid over its spec. Where the weights are those of another network, boxes are found by a RetinaNet and
-    pixels by an UperNet on its backbone.
+    pixels by an UperNet on its backbone; where they are a picture's and the data has clips, by the model of clips that
+    can begin as the same function.
     Raises: InputError for weights that cannot be found, or do not say what they are, or are of no use here.
     """
     path = getattr(recipe.data, "path", None)
@@ -49,11 +52,8 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.model.name != "auto":
         return recipe
     known = {"pictures": (finetune.SMALL, _pictures), "boxes": (finetune_boxes.SMALL, _boxes)}
-    known["pixels"] = (finetune_pixels.SMALL, _pixels)
-    kind = recipe.preprocessing.kind
-    if kind not in known:
-        raise InputError(f"model.name=auto is for {', '.join(known)}; name a model for {kind}.")
-    small, follow = known[kind]
+    known |= {"pixels": (finetune_pixels.SMALL, _pixels), "clips": (finetune_clips.SMALL, _clips)}
+    small, follow = known[recipe.preprocessing.kind]
     if not recipe.weights:
         model = recipe.model
         return dataclasses.replace(recipe, model=Model(small.name, model.size, {**small.overrides, **model.overrides}))
@@ -106,7 +106,7 @@ def _boxes(recipe: Recipe, given: Given) -> Recipe:
     settings, augment = recipe.preprocessing, recipe.augment
     assert isinstance(settings, DetectionPreprocessing) and isinstance(augment, DetectionAugment)
     if kind_of(given.name) not in detectors.KINDS:
-        return _on_backbone(recipe, given, finetune_boxes.SMALL)
+        return _on_backbone(recipe, settings, given, finetune_boxes.SMALL)
     before, settings = settings.resize, _same_settings(settings, given)
     augment = dataclasses.replace(augment, resize=_in_proportion(augment.resize, before, settings.resize))
     return dataclasses.replace(recipe, model=_same_model(recipe, given), preprocessing=settings, augment=augment)
@@ -117,13 +117,60 @@ def _pixels(recipe: Recipe, given: Given) -> Recipe:
     settings, augment = recipe.preprocessing, recipe.augment
     assert isinstance(settings, PixelPreprocessing) and isinstance(augment, PixelAugment)
     if kind_of(given.name) not in segmenters.KINDS:
-        return _on_backbone(recipe, given, finetune_pixels.SMALL)
+        return _on_backbone(recipe, settings, given, finetune_pixels.SMALL)
     before, settings = settings.resize, _same_settings(settings, given)
     if augment.crop and before and settings.resize:
         factor = settings.resize.shortest / before.shortest
         height, width = (max(round(side * factor), 1) for side in augment.crop)
         augment = dataclasses.replace(augment, crop=(height, width))
     return dataclasses.replace(recipe, model=_same_model(recipe, given), preprocessing=settings, augment=augment)
+
+
+def _clips(recipe: Recipe, given: Given) -> Recipe:
+    """With the model of clips that the weights are of, or one that begins as the picture's network that they are of.
+
+    Clips get the length that the model is built for: its own, or of a picture's that of the recipe.
+    """
+    settings, row = recipe.preprocessing, ROWS.get(given.name)
+    assert isinstance(settings, ClipPreprocessing)
+    if row and type(row.spec) in PICTURES:
+        model = _same_model(recipe, given)
+        settings = _same_settings(settings, given) if given.document else settings
+        frames = model.overrides.get("frames", row.spec.frames)
+    else:
+        model = _inflated(recipe, given)
+        settings = _same_colours(settings, given)
+        frames = model.overrides["frames"]
+    settings = dataclasses.replace(settings, sampling=dataclasses.replace(settings.sampling, length=frames))
+    return dataclasses.replace(recipe, model=model, preprocessing=settings)
+
+
+def _inflated(recipe: Recipe, given: Given) -> Model:
+    """The model of clips with the widths, depths, heads, convolutions and windows of a picture's network."""
+    row = ROWS.get(given.name)
+    kinds = [video for video, picture in PICTURES.items() if row and row.classes and type(row.spec) is picture]
+    if not row or not kinds:
+        raise InputError(
+            f"{given.path} holds {given.name}, from which no model of clips begins: wanted one of clips, or an Iwin or "
+            "a Swin that tells classes of pictures."
+        )
+    names = [name for name, other in ROWS.items() if type(other.spec) is kinds[0]]
+    name = f"video_{given.name}" if f"video_{given.name}" in names else names[0]
+    usual, spec = ROWS[name].spec, override(row.spec, **given.spec)
+    wanted = {field.name: getattr(spec, field.name, None) for field in dataclasses.fields(usual)}
+    if isinstance(spec, iwin.IwinSpec):
+        windows = iwin.resolve_windows(spec, given.size)
+        convs = iwin.conv_stages(spec, stage_grids(given.size, len(spec.depths)), windows)
+        wanted["conv_stages"] = "auto" if convs == tuple(range(len(windows) - 1)) else convs
+        wanted["window"] = usual.window if set(windows) == {(usual.window, usual.window)} else windows
+    else:
+        sides = [window for window, _ in swin.resolve_windows(spec, given.size)]
+        wanted["window"] = (usual.window[0], *sides[0])
+        wanted["bias"] = "released" if set(sides) == {sides[0]} else "corrected"  # with others no picture agrees
+    differing = {field: value for field, value in wanted.items() if value not in (None, getattr(usual, field))}
+    assert isinstance(recipe.preprocessing, ClipPreprocessing)
+    frames = {"frames": recipe.preprocessing.sampling.length}
+    return Model(name, given.size, {**differing, **frames, **recipe.model.overrides})
 
 
 def _same_model(recipe: Recipe, given: Given) -> Model:
@@ -138,20 +185,25 @@ def _same_settings(settings: S, given: Given) -> S:
     return settings_of(given.document if known else {}, given.path, type(settings))
 
 
-def _on_backbone(recipe: Recipe, given: Given, small: Model) -> Recipe:
+def _on_backbone(recipe: Recipe, settings: S, given: Given, small: Model) -> Recipe:
     """With what `small` has on a backbone, on that of the weights."""
-    kind, said = kind_of(given.name), given.document.get("preprocessing")
+    kind = kind_of(given.name)
     below = given.spec.get("backbone", {}) if kind else given.spec
     inner = given.name.removeprefix(f"{kind}_" if kind else DENSE)
     differing = below if kind else _differing(given.name, below)
     spec = {**({"backbone": differing} if differing else {}), **recipe.model.overrides}
-    settings = recipe.preprocessing
-    if isinstance(said, dict):  # what a picture of another task is resized to is of no use here
-        colours = {"preprocessing": {name: said[name] for name in ("mean", "std") if name in said}}
-        chosen = settings_of(colours, given.path, Preprocessing)
-        settings = dataclasses.replace(settings, mean=chosen.mean, std=chosen.std)
     model = Model(f"{kind_of(small.name)}_{inner}", recipe.model.size, spec)
-    return dataclasses.replace(recipe, model=model, preprocessing=settings)
+    return dataclasses.replace(recipe, model=model, preprocessing=_same_colours(settings, given))
+
+
+def _same_colours(settings: S, given: Given) -> S:
+    """With the mean and the deviation of the weights: what a picture of another task is resized to is of no use."""
+    said = given.document.get("preprocessing")
+    if not isinstance(said, dict):
+        return settings
+    colours = {"preprocessing": {name: said[name] for name in ("mean", "std") if name in said}}
+    chosen = settings_of(colours, given.path, Preprocessing)
+    return dataclasses.replace(settings, mean=chosen.mean, std=chosen.std)
 
 
 def _in_proportion(sides: Sides, before: Sides, now: Sides) -> Sides:

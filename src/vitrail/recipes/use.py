@@ -1,8 +1,8 @@
-"""A trained model in use: opened from a run or a weights file as what it is, asked about pictures."""
+"""A trained model in use: opened from a run or a weights file as what it is, asked about pictures and videos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,13 +13,14 @@ from vitrail import weights
 from vitrail.errors import InputError
 from vitrail.models.detectors import Detector
 from vitrail.models.segmenters import Segmenter
-from vitrail.recipes import use_boxes, use_classes, use_pixels
+from vitrail.recipes import use_boxes, use_classes, use_clips, use_pixels
 from vitrail.recipes.asking import Asked
 from vitrail.recipes.use_boxes import TrainedDetector
 from vitrail.recipes.use_classes import Trained
+from vitrail.recipes.use_clips import TrainedClips
 from vitrail.recipes.use_pixels import TrainedSegmenter
 
-Opened = Trained | TrainedDetector | TrainedSegmenter
+Opened = Trained | TrainedClips | TrainedDetector | TrainedSegmenter
 
 
 class Answers(Protocol):
@@ -45,20 +46,27 @@ class Use(Protocol):
         """The model of a weights file, with what its document says."""
         ...
 
+    def gather(self, paths: Sequence[str | Path]) -> list[Path]:
+        """The files named, and those in the folders named, that it can be asked about.
+
+        Raises: InputError for a path that is not there, or holds nothing of its kind."""
+        ...
+
     def answer(self, trained: Any, files: Sequence[Path], asked: Asked) -> Answers:
         """What it says of files. Raises: InputError for a choice that is not for its kind."""
         ...
 
 
-USES: tuple[tuple[type[nn.Module], Use], ...] = (  # the first that fits
-    (Detector, use_boxes),
-    (Segmenter, use_pixels),
-    (nn.Module, use_classes),
+USES: tuple[tuple[Callable[[nn.Module], bool], Use], ...] = (  # the first that fits
+    (lambda model: isinstance(model, Detector), use_boxes),
+    (lambda model: isinstance(model, Segmenter), use_pixels),
+    (use_clips.fits, use_clips),
+    (lambda model: True, use_classes),
 )
 
 
 def use_of(model: nn.Module) -> Use:
-    return next(use for kind, use in USES if isinstance(model, kind))
+    return next(use for fits, use in USES if fits(model))
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Opened:
@@ -80,6 +88,14 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Opened:
             f"`vitrail convert {path} NAMED.safetensors --classes FILE` writes their names in."
         )
     return use_of(model).of(model.to(device), document, path)
+
+
+def gather(trained: Opened, paths: Sequence[str | Path]) -> list[Path]:
+    """The files named, and those in the folders named: pictures, or for a model of clips videos.
+
+    Raises: InputError for a path that is not there, or holds nothing of its kind.
+    """
+    return use_of(trained.model).gather(paths)
 
 
 def answer(trained: Opened, files: Sequence[Path], asked: Asked) -> Answers:

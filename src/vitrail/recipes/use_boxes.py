@@ -19,6 +19,7 @@ from vitrail.draw.boxes import with_things
 from vitrail.draw.found import MOST, Shown, draw_found
 from vitrail.errors import InputError
 from vitrail.models.detectors import Detector
+from vitrail.recipes import asking
 from vitrail.recipes.asking import Asked, Picture, opened, several
 from vitrail.recipes.detecting import things
 from vitrail.recipes.recipe import one_line
@@ -31,6 +32,7 @@ WHO = "a detector of boxes"
 WAYS = ("views", "sides", "tile", "overlap")  # of looking at a picture
 TAKES = ("score", *WAYS, "out")
 SHARED = 0.2  # of a tile's side that neighbours have in common, where nothing is said
+gather = asking.gather  # pictures
 
 
 @dataclass(frozen=True)

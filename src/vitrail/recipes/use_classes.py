@@ -17,6 +17,7 @@ from vitrail.data.settings import Preprocessing
 from vitrail.data.views import for_views, how_many
 from vitrail.draw.grid import Cell, draw_grid
 from vitrail.errors import InputError
+from vitrail.recipes import asking
 from vitrail.recipes.asking import Asked, Picture, opened, several
 from vitrail.recipes.start import preprocessing
 from vitrail.tasks.classify import Classes, Classify
@@ -24,6 +25,7 @@ from vitrail.train.record import track
 
 WHO = "a classifier of pictures"
 TAKES = ("top", "views", "out")
+gather = asking.gather  # pictures
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from vitrail.draw.labels import Row, draw_rows, with_legend
 from vitrail.draw.palette import Colour, palette
 from vitrail.errors import InputError
 from vitrail.models.segmenters import Segmenter
+from vitrail.recipes import asking
 from vitrail.recipes.asking import Asked, Picture, opened, several
 from vitrail.recipes.recipe import one_line
 from vitrail.tasks.segment_tiles import alignment, look_in_tiles, spans
@@ -30,6 +31,7 @@ TAKES = (*WAYS, "out")
 SHARED = 0.25  # of a tile's side that neighbours have in common, where nothing is said
 TOLD = 6  # classes of a picture that a line names
 MANY = 24  # pictures in one drawing
+gather = asking.gather  # pictures
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,12 @@ def within(course: Course, peak: float, steps: int, warmup: int, start: float, e
     return lambda step: start + (peak - start) * step / warmup if step < warmup else whole(step)
 
 
-def under(course: Course, peak: float, steps: int, warmup: int, start: float, end: float) -> Rate:
-    """As `warmed`, but the course begins at step 0, and over the warm-up a factor rises from start / peak to 1.
+def rising(rate: Rate, warmup: int, least: float) -> Rate:
+    """A rate that knows no warm-up, times a factor that rises in a line from `least` to 1 over `warmup` steps.
 
-    Source: mmcv's schedules.
+    Source: mmcv's schedules, which warm up at every step also where the rate itself changes by epoch.
     """
-    whole, least = warmed(course, peak, steps, 0, start, end), start / peak
-    return lambda step: whole(step) * (least + (1 - least) * step / warmup if step < warmup else 1.0)
+    return lambda step: rate(step) * (least + (1 - least) * step / warmup if step < warmup else 1.0)
 
 
 def steps_down(peak: float, at: Sequence[int], factor: float, warmup: int, start: float) -> Rate:
