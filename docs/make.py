@@ -135,6 +135,15 @@ def recipe_row(name: str) -> str:
     return f"{start} {size} | {recipe.epochs} | {recipe.batch} | {way} | {drop} | {printed} |"
 
 
+def made_row(name: str) -> str:
+    """One recipe of a generator."""
+    recipe, text = RECIPES[name](), RECIPES[name].__doc__ or ""
+    size = " x ".join(map(str, dict.fromkeys(recipe.model.size)))
+    printed = next(iter(re.findall(r"([\d.]+) gFID", text)), "–")
+    start = f"| `{name}` | `{recipe.model.name}` | {size} | {recipe.epochs} | {recipe.batch} |"
+    return f"{start} {recipe.optimizer.lr:g} | {printed} |"
+
+
 def table(titles: str, rows: list[str]) -> str:
     """Rows below their titles, words in the first two columns and numbers in the others."""
     return "\n".join([titles, "|---|---|" + "--:|" * (titles.count("|") - 3), *rows])
@@ -142,11 +151,14 @@ def table(titles: str, rows: list[str]) -> str:
 
 def recipes_page() -> str:
     """docs/recipes.md: what `vitrail train NAME` trains."""
-    kinds = {name: make().data.kind for name, make in RECIPES.items()}
+    made = {name: make() for name, make in RECIPES.items()}
+    making = [name for name, recipe in made.items() if recipe.preprocessing.kind == "generation"]
+    kinds = {name: recipe.data.kind for name, recipe in made.items() if name not in making}
     pictures = [recipe_row(name) for name, kind in kinds.items() if kind in ("folder", "digits")]
     boxes = [recipe_row(name) for name, kind in kinds.items() if kind == "boxes"]
     pixels = [recipe_row(name) for name, kind in kinds.items() if kind == "pixels"]
-    others = [recipe_row(name) for name, kind in kinds.items() if kind not in ("folder", "digits", "boxes", "pixels")]
+    others = [recipe_row(name) for name, kind in kinds.items() if kind in ("clips", "moving")]
+    texts = [recipe_row(name) for name, kind in kinds.items() if kind == "texts"]
     titles = "| recipe | model | size | epochs | batch | lr / weight decay | drop path |"
     parts = [
         "# Recipes",
@@ -166,6 +178,15 @@ def recipes_page() -> str:
         "prints, of 4 clips times 3 crops, of 10 times 5 at 384, and of 1 times 3 on Something-Something; none was "
         "trained by us yet.",
         table(f"{titles} printed top-1 |", others),
+        "## Pictures made of classes",
+        "`generate` is for your own pictures, `generate_digits` for scikit-learn's. The others train on latents of "
+        "ImageNet, `--data LATENTS` as `vitrail latents` writes them; the size is that of the latent. The last column "
+        "is the gFID of 50 000 samples that the paper or the release prints, with guidance; none was trained by us "
+        "yet. [How to train and sample](generation.md).",
+        table("| recipe | model | size | epochs | batch | lr | printed gFID |", [*map(made_row, making)]),
+        "## Text",
+        "For your own texts; [how](text.md).",
+        table(f"{titles} printed |", texts),
         "## Boxes and masks",
         "`finetune_boxes` is for your own pictures. The others train on COCO 2017, tested with the shorter side at 800 "
         "and the longer at 1333 pixels at most; `1x` is 12 epochs, `3x` 36. Backbones begin from weights of ImageNet, "

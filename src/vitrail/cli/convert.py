@@ -35,15 +35,24 @@ def convert(
 ) -> None:
     """Convert weights: anybody's into our file, ours into anybody's names.
 
-    The only command that reads .pth files: tensors alone, no code.
+    The only command that reads .pth files: tensors alone, no code. An OUT called statistics.safetensors is made of the
+    latents_stats.pt of latents, one called inception.safetensors of torch-fidelity's weights for FID.
     """
     from vitrail.cli import read
     from vitrail.errors import InputError
     from vitrail.recipes.overrides import read_pairs
-    from vitrail.weights import labels
+    from vitrail.weights import inception, labels, statistics
     from vitrail.weights.convert import Wanted
     from vitrail.weights.convert import convert as run
 
+    if target.name == statistics.NAME:
+        done = statistics.convert_statistics(source, target)
+        if as_json:
+            return read.show_json(done)
+        return typer.echo(f"written: {target}, mean and deviation of {done['channels']} channels")
+    if target.name == inception.NAME:
+        done = inception.convert_inception(source, target)
+        return read.show_json(done) if as_json else typer.echo(f"written: {target}, {done['tensors']} tensors")
     if bool(from_synsets) != bool(to_synsets) or (rows and from_synsets):
         raise InputError("Rows are picked by --rows FILE, or by --from-synsets FILE --to-synsets FILE.")
     picked = labels.rows(rows) if rows else None

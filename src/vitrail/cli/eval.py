@@ -40,6 +40,25 @@ def evaluate(
     results: Annotated[
         Path | None, typer.Option(help="In place of a model: a result file of COCO's layout, measured on --data.")
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN|FILE", help="Of generators. A classifier of such pictures to see samples with."),
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of generators. Weights of Inception, for FID and its kin.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Of generators. Samples; 50000.")] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(help="Of generators. Choices of the sampler, such as scale=2,steps=100,solver=heun,start=0.1."),
+    ] = None,
+    vae: Annotated[
+        Path | None, typer.Option(help="Of generators of latents. The autoencoder that decodes them.")
+    ] = None,
+    length: Annotated[
+        str | None,
+        typer.Option(help="Of language. Tokens of the windows a text is read in, such as 1024,4096."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="A folder for evaluation.json, per_class.csv, result files, label maps, pictures."),
@@ -59,7 +78,7 @@ def evaluate(
     from vitrail.cli import read
     from vitrail.errors import InputError
 
-    lengths = read.sides(sides) if sides else None
+    pixels = read.sides(sides) if sides else None
     if out and out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, wanted a folder.")
     if (trained is None) == (results is None):
@@ -76,13 +95,19 @@ def evaluate(
     asked = Asked(
         labels=labels,
         views=views,
-        sides=lengths,
+        sides=pixels,
         slide=read.slide(slide) if slide else None,
         tile=tile,
         overlap=overlap,
         batch=batch,
         against=against,
         out=out,
+        length=read.lengths(length) if length else None,
+        features=features,
+        inception=inception,
+        count=count,
+        sampling=sampling,
+        vae=vae,
     )
     where = find_device(device)
     with joined(where) as processes:

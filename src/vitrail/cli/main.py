@@ -8,7 +8,21 @@ import sys
 import typer
 
 from vitrail import heap
-from vitrail.cli import bench, check, compare, convert, demo, eval, export, models, predict, recipes, train
+from vitrail.cli import (
+    bench,
+    check,
+    compare,
+    convert,
+    demo,
+    eval,
+    export,
+    latents,
+    models,
+    predict,
+    recipes,
+    sample,
+    train,
+)
 from vitrail.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +40,8 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("eval")(eval.evaluate)
 app.command("predict")(predict.predict)
+app.command("sample")(sample.sample)
+app.command("latents")(latents.latents)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)

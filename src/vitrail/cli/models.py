@@ -16,7 +16,7 @@ def models(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models and what each costs at 224 x 224."""
+    """List the models and what each costs: classifiers at 224 x 224 pixels."""
     from vitrail.cli import read
     from vitrail.errors import InputError, nearest
     from vitrail.models.catalogue import ROWS, describe, list_models
@@ -32,18 +32,20 @@ def models(
     from rich.table import Table
 
     table = Table("model", box=None)
-    for title in ("parameters", "multiply-adds at 224"):
+    for title in ("parameters", "multiply-adds"):
         table.add_column(title, justify="right")
+    table.add_column("of")
     for row in rows:
-        table.add_row(row["name"], f"{row['parameters']:,}", f"{row['multiply_adds'] / 1e9:.3f} G")
+        cost = f"{row['multiply_adds'] / 1e9:.3f} G"
+        of = ["of", _text(row["size"])] if row["size"] else []
+        table.add_row(row["name"], f"{row['parameters']:,}", cost, " ".join(["a", _thing(row["spec"]), *of]))
     console = Console(highlight=False)
     console.print(table)
-    if any(name.startswith("video_") for name in names):
-        console.print("\nVideo models: for a clip of 32 frames.")
     if not pattern:
         console.print(
             "\nEach has its backbone for dense tasks: vitrail models 'dense_*'; detectors and segmenters stand on it: "
-            "vitrail models 'mask_rcnn_*' 'upernet_*'; of clips: vitrail models 'video_*'"
+            "vitrail models 'mask_rcnn_*' 'upernet_*'; of clips: vitrail models 'video_*'; "
+            "generators of pictures: vitrail models '*dit_*'; of language: vitrail models '*_lm_*'"
         )
 
 
@@ -52,9 +54,12 @@ def info(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Fields of its spec, such as window=8.")
     ] = None,
-    size: Annotated[str, typer.Option(help="HxW in pixels.")] = "224x224",
+    size: Annotated[
+        str | None, typer.Option(help="HxW in pixels, 224x224; of generators of their latents, 16x16.")
+    ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="Number of classes; by default 1000, of detectors 80, of segmenters 150.")
+        int | None,
+        typer.Option(help="Number of classes; by default 1000, of detectors 80, of segmenters 150, of language 256."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -67,18 +72,17 @@ def info(
     fields = read_pairs(overrides or [])
     if fields.keys() & {"name", "size", "num_classes"}:
         raise InputError("The name, the size and the classes are not overrides: info NAME --size HxW --classes N.")
-    document = describe(name, classes, read.size(size), **fields)
+    document = describe(name, classes, read.size(size) if size else None, **fields)
     if as_json:
         return read.show_json(document)
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    height, width = document["size"]
-    frames = document["spec"].get("frames")
+    at = f" at {' x '.join(map(str, document['size']))}" if document["size"] else ""
     console.print(
-        f"{name} at {height} x {width}: {document['parameters']:,} parameters, "
-        f"{document['multiply_adds']:,} multiply-adds for {f'a clip of {frames} frames' if frames else 'a picture'}",
+        f"{name}{at}: {document['parameters']:,} parameters, {document['multiply_adds']:,} multiply-adds for a "
+        f"{_thing(document['spec'])}",
         soft_wrap=True,
     )
     columns = ("stage", "stride", "channels", "map", "blocks", "heads", "windows", "shifts", "mixers")
@@ -93,6 +97,15 @@ def info(
     console.print(table)
     if "reach" in document:
         console.print(document["reach"], soft_wrap=True)
+
+
+def _thing(spec: dict[str, Any]) -> str:
+    """What the multiply-adds of a model are of."""
+    if "vocabulary" in spec:
+        return f"line of {spec['length']} tokens"
+    if "label_drop" in spec:
+        return "grid"
+    return f"clip of {spec['frames']} frames" if "frames" in spec else "picture"
 
 
 def _text(value: Any) -> str:

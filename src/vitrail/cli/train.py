@@ -16,7 +16,8 @@ def train(
         typer.Argument(metavar="[FIELD.SUB=VALUE]...", help="Such as epochs=30 or model.name=swin_nano."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Your pictures: class folders, zip, tar, parquet or idx files; or `digits`.")
+        str | None,
+        typer.Option(help="Your pictures: class folders, zip, tar, parquet or idx files; or `digits`; or your texts."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default a new one under runs/.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -56,7 +57,9 @@ def train(
     summary = run.train(chosen, chosen_out, options, resume, fresh=out is None and not continued)
     if summary is None or os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
+    ways = {"generation": "sample {} --grid out.png", "texts": "sample {} --prompt TEXT"}
+    asked = ways.get(chosen.preprocessing.kind, "predict {} FILE...")
     typer.echo(
         f"{summary['run']}: the trained model, its numbers and its pictures\n"
-        f"  vitrail predict {summary['run']} FILE...\n  vitrail eval {summary['run']}"
+        f"  vitrail {asked.format(summary['run'])}\n  vitrail eval {summary['run']}"
     )

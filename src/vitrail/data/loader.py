@@ -36,10 +36,11 @@ class Batches(Dataset["Batch | InputError"]):
 
     An error comes as the item: raised in a worker, its one line would be buried in a traceback.
 
-    fewest: Classes that training wants at least.
+    fewest: Classes that training wants at least.     noun, rate, kinds: What lines about a run call them.
     """
 
     fewest = 2
+    noun, rate, kinds = "pictures", "img/s", "classes"
 
     def __init__(
         self, pictures: Pictures, transform: Transform, seed: int, mixing: Mixing | None = None, replace: bool = False

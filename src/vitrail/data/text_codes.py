@@ -20,6 +20,11 @@ class Codes(Protocol):
     @property
     def vocabulary(self) -> int: ...
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each token is called, (V,)."""
+        ...
+
     def encode(self, content: bytes, name: str) -> np.ndarray:
         """The tokens of a file, called `name` in errors: (n,) of `dtype_of(vocabulary)` or narrower.
 
@@ -38,6 +43,7 @@ class Bytes:
     """Each byte is a token, so any file will do: V = 256."""
 
     vocabulary = 256
+    names = tuple(chr(byte) if byte < 128 else f"0x{byte:02x}" for byte in range(256))
 
     def encode(self, content: bytes, name: str) -> np.ndarray:
         return np.frombuffer(content, np.uint8)
@@ -71,6 +77,10 @@ class Characters:
     @property
     def vocabulary(self) -> int:
         return len(self.alphabet)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.alphabet)
 
     def encode(self, content: bytes, name: str) -> np.ndarray:
         text = text_of(content, name)
@@ -120,6 +130,10 @@ class Tokenizer:
     def vocabulary(self) -> int:
         """One more than the largest number of a token."""
         return max(self._inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._inner.id_to_token(number) or "" for number in range(self.vocabulary))
 
     def encode(self, content: bytes, name: str) -> np.ndarray:
         found = self._inner.encode(text_of(content, name), add_special_tokens=False).ids

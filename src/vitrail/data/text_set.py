@@ -62,6 +62,11 @@ class Texts:
         if not len(self):
             raise InputError(f"{root}: no text in it.")
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What each token is called, (V,)."""
+        return self.codes.names
+
     def __len__(self) -> int:
         """T."""
         return int(self._ends[-1]) if len(self._ends) else 0

@@ -18,6 +18,7 @@ SCORES = {
     "AP50": "AP50 (boxes)",
     "mask_AP50": "AP50 (masks)",
     "mIoU": "mIoU",
+    "explained": "explained part of the velocity",
 }  # in [0, 1], of held-out samples
 
 

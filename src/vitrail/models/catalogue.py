@@ -130,7 +130,9 @@ def create_model(
     return model
 
 
-def build(name: str, num_classes: int | None, size: int | tuple[int, int] | None, **overrides: Any) -> Network:
+def build(
+    name: str, num_classes: int | None, size: int | tuple[int, int] | tuple[()] | None, **overrides: Any
+) -> Network:
     """`create_model` without a word."""
     if isinstance(name, str) and name in LANGUAGE:
         return _language(name, num_classes, size, overrides)
@@ -256,7 +258,7 @@ def _row(name: str) -> Row:
     return ROWS[name]
 
 
-def _size(size: int | tuple[int, int]) -> tuple[int, int]:
+def _size(size: int | tuple[int, ...]) -> tuple[int, int]:
     try:
         height, width = (size, size) if isinstance(size, int) else size
         grid = (int(height), int(width))

@@ -27,6 +27,9 @@ class Asked:
     slide: Side and step of windows that a resized picture is looked at in, pixels.
     tile: Pixels of the side of the parts that a picture is looked at in.     overlap: Share of it that two parts share.
     score: The least that counts.     against: Another trained model.     out: Where pictures and files go.
+    length: Tokens of the windows that a text is read in.
+    features, inception: A classifier, or weights of Inception, to see samples with.     count: Samples of a generator.
+    sampling: Choices of its sampler, as `name=value,name=value`.     vae: The autoencoder that decodes its latents.
     """
 
     labels: str | None = None
@@ -40,6 +43,12 @@ class Asked:
     score: float | None = None
     against: Path | None = None
     out: Path | None = None
+    length: tuple[int, ...] | None = None
+    features: Path | None = None
+    inception: Path | None = None
+    count: int | None = None
+    sampling: str | None = None
+    vae: Path | None = None
 
     def only(self, taken: Sequence[str], who: str) -> None:
         """Raises: InputError for a choice that is none of `taken`, calling the model `who`."""

@@ -56,7 +56,7 @@ def ready(recipe: Recipe, model: Detector, training: DetectionSet, held_out: Det
     )
 
 
-def about(metric: Coco) -> dict[str, Any]:
+def about(metric: Coco, held_out: Any) -> dict[str, Any]:
     """The score of each class from which on an answer is most often right: where F1 is highest."""
     return {"thresholds": [round(value, 4) for value in metric.best_scores()]}
 

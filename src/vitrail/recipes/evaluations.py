@@ -5,14 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from vitrail.recipes import evaluation, evaluation_boxes, evaluation_clips, evaluation_pixels
+from vitrail.recipes import (
+    evaluation,
+    evaluation_boxes,
+    evaluation_clips,
+    evaluation_generator,
+    evaluation_pixels,
+    evaluation_texts,
+)
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.measured import Measured
 from vitrail.recipes.recipe import Data
 from vitrail.recipes.use_boxes import TrainedDetector
 from vitrail.recipes.use_classes import Trained
 from vitrail.recipes.use_clips import TrainedClips
+from vitrail.recipes.use_generator import TrainedGenerator
 from vitrail.recipes.use_pixels import TrainedSegmenter
+from vitrail.recipes.use_texts import TrainedText
 
 
 class Evaluate(Protocol):
@@ -31,6 +40,8 @@ EVALUATIONS: dict[type, Evaluate] = {
     TrainedClips: evaluation_clips,
     TrainedDetector: evaluation_boxes,
     TrainedSegmenter: evaluation_pixels,
+    TrainedText: evaluation_texts,
+    TrainedGenerator: evaluation_generator,
 }
 
 

@@ -18,6 +18,7 @@ from vitrail.recipes import (
     coco_resnet,
     coco_scalablevit,
     coco_swin,
+    imagenet_dit,
     imagenet_iwin,
     imagenet_resnet,
     imagenet_scalablevit,
@@ -31,7 +32,9 @@ from vitrail.recipes.finetune import finetune
 from vitrail.recipes.finetune_boxes import finetune_boxes
 from vitrail.recipes.finetune_clips import finetune_clips
 from vitrail.recipes.finetune_pixels import finetune_pixels
+from vitrail.recipes.generate import generate, generate_digits
 from vitrail.recipes.recipe import Recipe, from_json, one_line
+from vitrail.recipes.train_text import train_text
 
 RECIPES = {
     function.__name__: function
@@ -41,6 +44,9 @@ RECIPES = {
         finetune_boxes,
         finetune_pixels,
         finetune_clips,
+        generate,
+        generate_digits,
+        train_text,
         *imagenet_iwin.RECIPES,
         *imagenet_swin.RECIPES,
         *imagenet_scalablevit.RECIPES,
@@ -56,6 +62,7 @@ RECIPES = {
         *kinetics_iwin.RECIPES,
         *kinetics_swin.RECIPES,
         *something_swin.RECIPES,
+        *imagenet_dit.RECIPES,
     )
 }
 

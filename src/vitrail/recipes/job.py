@@ -42,7 +42,7 @@ class Job(Protocol):
         """What the loop takes."""
         ...
 
-    def about(self, metric: Any) -> dict[str, Any]:
+    def about(self, metric: Any, held_out: Any) -> dict[str, Any]:
         """What a weights file says beside classes and preprocessing."""
         ...
 

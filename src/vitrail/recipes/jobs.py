@@ -1,20 +1,20 @@
-"""Which module does the job that a recipe's data asks for."""
+"""Which module does the job that a recipe asks for: the kind of its settings says which."""
 
 from __future__ import annotations
 
-from vitrail.recipes import classifying, detecting, recognising, segmenting
+from vitrail.recipes import classifying, detecting, generating, recognising, segmenting, writing
 from vitrail.recipes.job import Job
 from vitrail.recipes.recipe import Recipe
 
 JOBS: dict[str, Job] = {
-    "folder": classifying,
-    "digits": classifying,
+    "pictures": classifying,
     "clips": recognising,
-    "moving": recognising,
     "boxes": detecting,
     "pixels": segmenting,
+    "generation": generating,
+    "texts": writing,
 }
 
 
 def job_of(recipe: Recipe) -> Job:
-    return JOBS[recipe.data.kind]
+    return JOBS[recipe.preprocessing.kind]

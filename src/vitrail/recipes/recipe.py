@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+)
 from pydantic.dataclasses import dataclass
 
 from vitrail.data.clip_settings import ClipAugment, ClipPreprocessing
+from vitrail.data.generation_settings import GenerationAugment, GenerationPreprocessing
 from vitrail.data.pixel_settings import PixelAugment, PixelPreprocessing
 from vitrail.data.settings import (
     STRICT,
@@ -17,6 +27,7 @@ from vitrail.data.settings import (
     DetectionPreprocessing,
     Preprocessing,
 )
+from vitrail.data.text_settings import TextAugment, TextPreprocessing
 from vitrail.errors import InputError
 from vitrail.models.spec import Share
 
@@ -34,16 +45,21 @@ def _pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else _tuples(value)
 
 
+def _size(value: Any, inner: Any) -> Any:
+    """A pair, or () of a model that has no size."""
+    return () if value in ((), []) else inner(_pair(value))
+
+
 @dataclass(frozen=True, config=STRICT)
 class Model:
     """name: An architecture, as `vitrail models` lists them, or `timm/NAME`, `torchvision/NAME`; "auto" is that of the
-    recipe's weights, with their size. size: (H, W) in pixels; one number means a square.
+    recipe's weights, with their size. size: (H, W) in pixels; one number means a square; () of models of language.
 
     overrides: Fields of the architecture's spec, as `create_model` takes them.
     """
 
     name: str
-    size: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)] = (224, 224)
+    size: Annotated[tuple[PositiveInt, PositiveInt], WrapValidator(_size), PlainSerializer(list)] = (224, 224)
     overrides: Annotated[dict[str, Any], BeforeValidator(_tuples)] = Field(default_factory=dict)
 
 
@@ -132,13 +148,38 @@ class Moving:
     kind: Literal["moving"] = "moving"
 
 
-Data = Folder | Digits | Boxes | Pixels | Videos | Moving
+@dataclass(frozen=True, config=STRICT)
+class Latents:
+    """Latents of pictures at `path`, as `vitrail latents` writes them, of each class the share `held_out` held out."""
+
+    path: str | None = None
+    held_out: Share = 0.002
+    seed: Seed = 0
+    kind: Literal["latents"] = "latents"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Text:
+    """Text files, a folder of them, or one of packed shards, at `path`.
+
+    tokens: "bytes"; "characters", those that occur; or the path of a `tokenizer.json`. Shards bring their own.
+    held_out: The last share of the text, where no file is called val or test.
+    """
+
+    path: str | None = None
+    tokens: str = "bytes"
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    kind: Literal["texts"] = "texts"
+
+
+Data = Folder | Digits | Boxes | Pixels | Videos | Moving | Latents | Text
 SMOOTHED = ("pictures", "clips")
 GOES_WITH = {
-    "folder": "pictures",
-    "digits": "pictures",
-    "moving": "clips",
-}  # kind of data -> kind of settings, where they differ
+    "folder": ("pictures", "generation"),
+    "digits": ("pictures", "generation"),
+    "moving": ("clips",),
+    "latents": ("generation",),
+}  # kind of data -> kinds of settings, where they differ
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -249,7 +290,7 @@ class Groups:
 class Recipe:
     """A training run.
 
-    batch: Pictures per step over all processes together.
+    batch: Pictures, or windows of text, per step over all processes together.
     accumulate: Parts a batch is computed in, one after the other, to spare memory; the step is the same, but for what
         looks at a whole part: mixing and batch norm.
     steps: Steps that count as an epoch, after each of which is measured; None: as many as go once through the data.
@@ -277,9 +318,18 @@ class Recipe:
     batch: PositiveInt = 128
     accumulate: PositiveInt = 1
     preprocessing: Annotated[
-        Preprocessing | DetectionPreprocessing | PixelPreprocessing | ClipPreprocessing, Field(discriminator="kind")
+        Preprocessing
+        | DetectionPreprocessing
+        | PixelPreprocessing
+        | ClipPreprocessing
+        | GenerationPreprocessing
+        | TextPreprocessing,
+        Field(discriminator="kind"),
     ] = Preprocessing()
-    augment: Annotated[Augment | DetectionAugment | PixelAugment | ClipAugment, Field(discriminator="kind")] = Augment()
+    augment: Annotated[
+        Augment | DetectionAugment | PixelAugment | ClipAugment | GenerationAugment | TextAugment,
+        Field(discriminator="kind"),
+    ] = Augment()
     smoothing: Share = 0.0
     clip: PositiveFloat | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -289,11 +339,19 @@ class Recipe:
     weights: str | None = None
 
     def __post_init__(self) -> None:
-        wanted = GOES_WITH.get(self.data.kind, self.data.kind)
+        wanted = GOES_WITH.get(self.data.kind, (self.data.kind,))
         for name, came in (("preprocessing", self.preprocessing.kind), ("augment", self.augment.kind)):
-            if came != wanted:
-                raise ValueError(f"{name} is for {came}, data.kind={self.data.kind} wants that for {wanted}")
-        if self.smoothing and wanted not in SMOOTHED:
+            if came not in wanted:
+                raise ValueError(
+                    f"{name} is for {came}, data.kind={self.data.kind} wants that for {' or '.join(wanted)}"
+                )
+        if self.preprocessing.kind != self.augment.kind:
+            raise ValueError(f"preprocessing is for {self.preprocessing.kind}, augment for {self.augment.kind}")
+        if isinstance(self.preprocessing, GenerationPreprocessing):
+            space = "latents" if self.data.kind == "latents" else "pixels"
+            if self.preprocessing.space != space:
+                raise ValueError(f"preprocessing.space={self.preprocessing.space}, data.kind={self.data.kind}")
+        if self.smoothing and self.preprocessing.kind not in SMOOTHED:
             raise ValueError(f"smoothing={self.smoothing:g} is for classes of pictures, data.kind={self.data.kind}")
 
 
@@ -305,7 +363,10 @@ KINDS = {
     "pixels",
     "clips",
     "moving",
+    "latents",
+    "texts",
     "pictures",
+    "generation",
     "adamw",
     "sgd",
     "cosine",

@@ -54,7 +54,7 @@ def ready(recipe: Recipe, model: Network, training: Clips, held_out: Clips, worl
     )
 
 
-def about(metric: Counts) -> dict[str, Any]:
+def about(metric: Counts, held_out: Any) -> dict[str, Any]:
     """Nothing more."""
     return {}
 

@@ -121,8 +121,8 @@ def train(
             f"best_{plan.task.best}": progress.best,
             "best_epoch": progress.best_epoch,
             "epochs": recipe.epochs,
-            "pictures": _pictures(plan),
-            "held_out": len(held_out),
+            plan.training.batches.noun: _pictures(plan),
+            "held_out": len(plan.held_out.batches.pictures),
             "seconds": round(time.perf_counter() - begun, 1),
             "training_seconds": round(sum(row["seconds"] for row in read(out)), 1),
             "seed": recipe.seed,
@@ -131,7 +131,7 @@ def train(
             last = checkpoints.newest(record.say) or state
             assert last
             job = job_of(recipe)
-            _keep(recipe, out, plan, held_out, checkpoints, last, job.about(metric), record.say)
+            _keep(recipe, out, plan, held_out, checkpoints, last, job.about(metric, held_out), record.say)
             record.close(summary)
             usable = weights.open_model(out / "model.safetensors")[0].to(where)
             alone = replace(plan, model=usable, average=None, setting=replace(plan.setting, processes=ALONE))
@@ -251,8 +251,8 @@ def _opening(recipe: Recipe, plan: Plan, held_out: Any, progress: Progress) -> s
     begun = f"; going on after epoch {progress.epoch}, step {progress.step}" if progress.epoch or progress.step else ""
     return (
         f"{recipe.model.name}, {parameters:,} parameters{frozen}, on {plan.setting.device}{several}: "
-        f"{len(plan.training.batches.pictures)} pictures, {len(held_out)} held out, "
-        f"{len(held_out.classes)} classes{begun}"
+        f"{_pictures(plan)} {plan.training.batches.noun}, {len(plan.held_out.batches.pictures)} held out, "
+        f"{len(held_out.classes)} {plan.training.batches.kinds}{begun}"
     )
 
 

@@ -66,7 +66,7 @@ def ready(recipe: Recipe, model: nn.Module, training: LabelSet, held_out: LabelS
     )
 
 
-def about(metric: Pixels) -> dict[str, Any]:
+def about(metric: Pixels, held_out: Any) -> dict[str, Any]:
     """The data's colours of the classes, where it has some."""
     return {"palette": [list(colour) for colour in metric.palette]} if metric.palette else {}
 

@@ -9,7 +9,7 @@ from typing import Any
 from vitrail.data import digits, layouts
 from vitrail.data.sample import Pictures
 from vitrail.errors import InputError
-from vitrail.recipes.recipe import Boxes, Data, Digits, Folder, Moving, Pixels, Videos
+from vitrail.recipes.recipe import Boxes, Data, Digits, Folder, Latents, Moving, Pixels, Text, Videos
 
 
 def named(text: str, data: Data | None = None) -> Data:
@@ -20,9 +20,9 @@ def named(text: str, data: Data | None = None) -> Data:
         return data if isinstance(data, Moving) else Moving()
     if isinstance(data, Moving):
         return Videos(text, held_out=data.held_out, seed=data.seed)
-    if data and not isinstance(data, Digits):
-        return replace(data, path=text)
-    return Folder(text, held_out=data.held_out, seed=data.seed) if data else Folder(text)
+    if isinstance(data, Digits):
+        return Folder(text, held_out=data.held_out, seed=data.seed)
+    return replace(data, path=text) if data else Folder(text)
 
 
 def open_split(data: Data) -> tuple[Any, Any]:
@@ -50,6 +50,14 @@ def open_split(data: Data) -> tuple[Any, Any]:
         from vitrail.data import clip_layouts
 
         return clip_layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
+    if isinstance(data, Latents):
+        from vitrail.data import latents
+
+        return latents.open_split(_path(data), data.held_out, data.seed)
+    if isinstance(data, Text):
+        from vitrail.data import text_files
+
+        return text_files.open_texts(_path(data), data.tokens, data.held_out)
     return layouts.open_split(_path(data), data.layout, data.held_out, data.seed)
 
 
@@ -69,10 +77,19 @@ def workers(data: Data, asked: int | None) -> int:
     """Processes that decode: as many as asked for, else one per core up to eight; none for data in memory."""
     if asked is not None:
         return asked
-    return 0 if isinstance(data, Digits | Moving) else min(os.cpu_count() or 1, 8)
+    return 0 if isinstance(data, Digits | Moving | Text) else min(os.cpu_count() or 1, 8)
 
 
-def _path(data: Folder | Boxes | Pixels | Videos) -> str:
+def _path(data: Folder | Boxes | Pixels | Videos | Latents | Text) -> str:
+    if data.path is None and isinstance(data, Text):
+        raise InputError(
+            "This recipe trains on your own texts: --data FILE, or a FOLDER of .txt and .md files or of packed shards."
+        )
+    if data.path is None and isinstance(data, Latents):
+        raise InputError(
+            "This recipe trains on latents: --data FOLDER, as `vitrail latents PICTURES --vae PATH --out FOLDER` "
+            "writes it."
+        )
     if data.path is None and isinstance(data, Videos):
         raise InputError(
             "This recipe trains on your own videos: --data FOLDER, with train.csv and val.csv, FOLDER/train/CLASS, or "

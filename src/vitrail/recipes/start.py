@@ -9,15 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vitrail import weights
+from vitrail.data import latents
 from vitrail.data.clip_settings import ClipPreprocessing
+from vitrail.data.generation_settings import GenerationPreprocessing
 from vitrail.data.pixel_settings import PixelAugment, PixelPreprocessing
 from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Preprocessing, Sides
 from vitrail.errors import InputError
 from vitrail.models import detectors, iwin, segmenters, swin
-from vitrail.models.catalogue import DENSE, KINDS, ROWS, WEIGHTS, kind_of
+from vitrail.models.catalogue import DENSE, KINDS, LANGUAGE, ROWS, WEIGHTS, kind_of
 from vitrail.models.spec import override, stage_grids, to_dict
 from vitrail.recipes import finetune, finetune_boxes, finetune_clips, finetune_pixels
-from vitrail.recipes.recipe import Model, Recipe, one_line
+from vitrail.recipes.recipe import Model, Recipe, Text, one_line
 from vitrail.weights.files import described
 from vitrail.weights.inflation import PICTURES
 
@@ -49,6 +51,10 @@ def resolve(recipe: Recipe) -> Recipe:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=os.path.abspath(path)))
     if recipe.weights and os.path.exists(recipe.weights):
         recipe = dataclasses.replace(recipe, weights=os.path.abspath(recipe.weights))
+    if isinstance(recipe.preprocessing, GenerationPreprocessing):
+        return _generation(recipe)
+    if isinstance(recipe.data, Text):
+        return _texts(recipe, recipe.data)
     if recipe.model.name != "auto":
         return recipe
     known = {"pictures": (finetune.SMALL, _pictures), "boxes": (finetune_boxes.SMALL, _boxes)}
@@ -82,7 +88,38 @@ def _given(source: str) -> Given:
     said = described(document, str(path))
     if said is None:
         raise InputError(f"{path} does not say what model it holds: model.name=NAME names it.")
-    return Given(str(path), said.name, said.size, said.spec, document)
+    return Given(str(path), said.name, said.sides, said.spec, document)
+
+
+def _generation(recipe: Recipe) -> Recipe:
+    """With the statistics and the autoencoder of its latents."""
+    if recipe.model.name == "auto":
+        raise InputError("model.name=auto is not for generators; model.name=flashdit_nano_1 names one.")
+    settings, path = recipe.preprocessing, getattr(recipe.data, "path", None)
+    assert isinstance(settings, GenerationPreprocessing)
+    if settings.autoencoder and os.path.exists(settings.autoencoder):
+        settings = dataclasses.replace(settings, autoencoder=os.path.abspath(settings.autoencoder))
+    if settings.space == "latents" and path:
+        settings = latents.resolved(settings, path)
+    return dataclasses.replace(recipe, preprocessing=settings)
+
+
+def _texts(recipe: Recipe, data: Text) -> Recipe:
+    """With the whole path of its tokenizer, and the architecture of its weights."""
+    if os.path.isfile(data.tokens):
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(data, tokens=os.path.abspath(data.tokens)))
+    if recipe.model.name in LANGUAGE:
+        model = dataclasses.replace(recipe.model, size=())  # type: ignore[arg-type]
+        recipe = dataclasses.replace(recipe, model=model)
+    if recipe.model.name != "auto":
+        return recipe
+    if not recipe.weights:
+        raise InputError("model.name=auto takes the architecture of weights=RUN; model.name=iwin_lm_tiny names one.")
+    given = _given(recipe.weights)
+    if given.name not in LANGUAGE:
+        raise InputError(f"{given.path} holds {given.name}, which is no model of language.")
+    fields = {**_differing(given.name, given.spec), **recipe.model.overrides}
+    return dataclasses.replace(recipe, model=Model(given.name, size=(), overrides=fields))  # type: ignore[arg-type]
 
 
 def _pictures(recipe: Recipe, given: Given) -> Recipe:
@@ -216,7 +253,7 @@ def _in_proportion(sides: Sides, before: Sides, now: Sides) -> Sides:
 def _differing(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     """The fields in which a spec differs from the one of its name."""
     kind = kind_of(name)
-    if kind is None and name not in ROWS:
+    if kind is None and name not in ROWS and name not in LANGUAGE:
         return spec
-    usual = to_dict(KINDS[kind].spec if kind else ROWS[name].spec)
+    usual = to_dict(KINDS[kind].spec if kind else LANGUAGE[name] if name in LANGUAGE else ROWS[name].spec)
     return {field: value for field, value in spec.items() if usual.get(field) != value}

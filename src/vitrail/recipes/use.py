@@ -12,15 +12,19 @@ from torch import nn
 from vitrail import weights
 from vitrail.errors import InputError
 from vitrail.models.detectors import Detector
+from vitrail.models.generator import Generator
+from vitrail.models.iwin_lm import LanguageModel
 from vitrail.models.segmenters import Segmenter
-from vitrail.recipes import use_boxes, use_classes, use_clips, use_pixels
+from vitrail.recipes import use_boxes, use_classes, use_clips, use_generator, use_pixels, use_texts
 from vitrail.recipes.asking import Asked
 from vitrail.recipes.use_boxes import TrainedDetector
 from vitrail.recipes.use_classes import Trained
 from vitrail.recipes.use_clips import TrainedClips
+from vitrail.recipes.use_generator import TrainedGenerator
 from vitrail.recipes.use_pixels import TrainedSegmenter
+from vitrail.recipes.use_texts import TrainedText
 
-Opened = Trained | TrainedClips | TrainedDetector | TrainedSegmenter
+Opened = Trained | TrainedClips | TrainedDetector | TrainedGenerator | TrainedSegmenter | TrainedText
 
 
 class Answers(Protocol):
@@ -60,6 +64,8 @@ class Use(Protocol):
 USES: tuple[tuple[Callable[[nn.Module], bool], Use], ...] = (  # the first that fits
     (lambda model: isinstance(model, Detector), use_boxes),
     (lambda model: isinstance(model, Segmenter), use_pixels),
+    (lambda model: isinstance(model, Generator), use_generator),
+    (lambda model: isinstance(model, LanguageModel), use_texts),
     (use_clips.fits, use_clips),
     (lambda model: True, use_classes),
 )

@@ -48,7 +48,8 @@ class Metric(Protocol):
 class Task(Protocol):
     """What a model learns.
 
-    best, shown: Of the metric's numbers the one that the best epoch has most of, and those that a line tells.
+    best, shown: Of the metric's numbers the one that the best epoch has most of, and those that a line tells: shares as
+        per cent, what is none with its format, as in "bits:.3f".
     """
 
     @property
@@ -188,7 +189,12 @@ def fit(run: Run) -> Metric:
         left = (time.perf_counter() - begun) / (run.step - gone) * (plan.epochs - progress.epoch) * plan.steps
         record.say(
             describe(
-                f"{progress.epoch:>{len(str(plan.epochs))}}/{plan.epochs}", trained, measured, plan.task.shown, left
+                f"{progress.epoch:>{len(str(plan.epochs))}}/{plan.epochs}",
+                trained,
+                measured,
+                plan.task.shown,
+                left,
+                plan.training.batches.rate,
             )
         )
         if _agreed(plan, [float(bool(run.stop.asked))])[0] and progress.epoch < plan.epochs:
@@ -369,14 +375,24 @@ def _together(batches: Iterable[Batch], model: nn.Module, task: Task, setting: S
 
 
 def describe(
-    epoch: str, trained: dict[str, float], measured: dict[str, float], shown: Sequence[str], left: float
+    epoch: str,
+    trained: dict[str, float],
+    measured: dict[str, float],
+    shown: Sequence[str],
+    left: float,
+    rate: str = "img/s",
 ) -> str:
     """One epoch in one line; `left` is the time to the end, in seconds."""
-    shares = "".join(f"  {name} {100 * measured[name]:.2f} %" for name in shown if name in measured)
+    words = (each.partition(":") for each in shown)
+    shares = "".join(
+        f"  {name} {format(measured[name], form) if form else f'{100 * measured[name]:.2f} %'}"
+        for name, _, form in words
+        if name in measured
+    )
     skipped = f"  {trained['unreadable']:.0f} unreadable" if "unreadable" in trained else ""
     minutes, seconds = divmod(int(left), 60)
     time_left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
         f"epoch {epoch}  loss {trained['loss']:.4f}{shares}  lr {trained['lr']:.1e}"
-        f"  {trained['images_per_second']:,.0f} img/s{skipped}  {time_left} left"
+        f"  {trained['images_per_second']:,.0f} {rate}{skipped}  {time_left} left"
     )

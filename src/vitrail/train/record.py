@@ -7,7 +7,8 @@ summary.json    the last word             unreadable.txt   pictures that were pa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -103,6 +104,29 @@ def track(
     Args:
         count: How many they are with the `done` that came before them.
     """
+    with _bar(console) as progress:
+        yield from progress.track(items, total=count, completed=done, description=title)
+
+
+@contextmanager
+def told(count: int, title: str) -> Iterator[Callable[[int, float], None]]:
+    """As `track`, of `count` things that get done together, some at a time.
+
+    Inside, `tell(some, part)` says that so many are done to a part in [0, 1]; at 1 the next ones follow.
+    """
+    finished = 0
+    with _bar(None) as progress:
+        task = progress.add_task(title, total=count)
+
+        def tell(some: int, part: float) -> None:
+            nonlocal finished
+            progress.update(task, completed=finished + int(some * part))
+            finished += some if part >= 1 else 0
+
+        yield tell
+
+
+def _bar(console: Console | None) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -112,8 +136,7 @@ def track(
         TimeRemainingColumn(),
     )
     console = console or Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(items, total=count, completed=done, description=title)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def read(folder: str | Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitrail.errors import InputError, first_line
 from vitrail.models.assemble import Network
-from vitrail.models.catalogue import build
+from vitrail.models.catalogue import LANGUAGE, build
 from vitrail.models.spec import one_line, to_dict
 from vitrail.train.files import replacing
 
@@ -101,10 +101,15 @@ class Description:
     """The part of a document that says what model a file holds."""
 
     name: str
-    size: tuple[int, int]
+    size: tuple[int, int] | tuple[()]  # a model of language has none
     num_classes: int
     spec: dict[str, Any]
     classes: tuple[str, ...] = ()
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(H, W), of a model that has a size; of another (0, 0)."""
+        return self.size or (0, 0)
 
 
 def described(document: dict[str, Any], path: str) -> Description | None:
@@ -112,9 +117,12 @@ def described(document: dict[str, Any], path: str) -> Description | None:
     if not document:
         return None
     try:
-        return TypeAdapter(Description).validate_python(document)
+        found = TypeAdapter(Description).validate_python(document)
     except ValidationError as error:
         raise InputError(f"{path}: what it says of its model is not sound: {one_line(error)}") from None
+    if not found.size and found.name not in LANGUAGE:
+        raise InputError(f"{path}: what it says of its model is not sound: {found.name} without a size.")
+    return found
 
 
 def open_model(path: str | Path) -> tuple[Network, dict[str, Any]]:

@@ -26,7 +26,7 @@ def trained(document: dict[str, Any]) -> Trained | None:
     said = described(document, "the file")
     if said is None or said.name not in ROWS:
         return None
-    return Trained(override(ROWS[said.name].spec, **said.spec), said.size, said.num_classes)
+    return Trained(override(ROWS[said.name].spec, **said.spec), said.sides, said.num_classes)
 
 
 def trained_below(document: dict[str, Any]) -> Trained | None:
@@ -34,7 +34,7 @@ def trained_below(document: dict[str, Any]) -> Trained | None:
     said = described(document, "the file")
     kind = kind_of(said.name) if said else None
     row = ROWS.get(DENSE + said.name.removeprefix(f"{kind}_")) if said and kind else None
-    return Trained(override(row.spec, **said.spec.get("backbone", {})), said.size, 0) if said and row else None
+    return Trained(override(row.spec, **said.spec.get("backbone", {})), said.sides, 0) if said and row else None
 
 
 def check_trained(model: Network, trained_as: str | Trained | Network, new_window: bool) -> None:

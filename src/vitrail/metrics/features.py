@@ -1,0 +1,89 @@
+"""How far made pictures are from real ones, by vectors that a network gives of each picture.
+
+Letters: N real pictures, M made ones, D numbers of a vector, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+CHUNK = 1024  # vectors whose distances to all others are in memory together
+MOST = 10_000  # vectors of each set that are compared one by one, as many as ADM's set of real pictures has
+
+
+def frechet(real: Tensor, made: Tensor) -> float:
+    """|μ - ν|² + tr(S + T - 2 (S T)^½) of the means and covariances of two sets of vectors, (N, D) and (M, D).
+
+    In float64; by the eigenvalues of the symmetric S^½ T S^½, which has those of S T and no imaginary rest.
+    Source: arXiv 1706.08500 eq. 6, there of Inception's features.
+    Raises: ValueError for fewer than two vectors.
+    """
+    if min(len(real), len(made)) < 2:
+        raise ValueError(f"frechet wants two vectors or more of each; got {len(real)} and {len(made)}.")
+    (mean, spread), (other_mean, other_spread) = _moments(real), _moments(made)
+    values, vectors = torch.linalg.eigh(spread)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    both = torch.linalg.eigvalsh(root @ other_spread @ root).clamp(min=0).sqrt().sum()
+    distance = (mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2 * both
+    return max(float(distance), 0.0)
+
+
+def precision_recall(real: Tensor, made: Tensor, neighbours: int = 3) -> tuple[float, float]:
+    """The share of made vectors within reach of a real one, and the share of real ones within reach of a made one.
+
+    A vector's reach is the distance to its third neighbour in its own set; (N, D) and (M, D), in float64. Of more than
+    10 000 so many are taken, evenly spaced.
+    Source: improved precision and recall (arXiv 1904.06991), with ADM's three neighbours.
+    Raises: ValueError for no more vectors than neighbours.
+    """
+    if min(len(real), len(made)) <= neighbours:
+        raise ValueError(f"precision_recall wants more than {neighbours} vectors; got {len(real)} and {len(made)}.")
+    real, made = _some(real).double(), _some(made).double()
+    return _within(made, real, _reach(real, neighbours)), _within(real, made, _reach(made, neighbours))
+
+
+def score(shares: Tensor, split: int = 5000) -> float:
+    """exp of the mean divergence of each picture's classes, (M, K) rows adding to 1, from those of all: 1 to K.
+
+    The mean over parts of `split` pictures each, in order, the last one shorter; in float64.
+    Source: arXiv 1606.03498, in ADM's parts of 5000.
+    """
+    found = []
+    for part in shares.double().split(split):
+        whole = part.mean(0, keepdim=True)
+        found.append(float(torch.special.xlogy(part, part / whole).sum(1).mean().exp()))
+    return sum(found) / len(found) if found else math.nan
+
+
+def _moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    mean = vectors.mean(0, dtype=torch.float64)
+    spread = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=vectors.device)
+    for part in vectors.split(CHUNK):
+        rest = part.double() - mean
+        spread += rest.T @ rest
+    return mean, spread / (len(vectors) - 1)
+
+
+def _some(vectors: Tensor) -> Tensor:
+    """`MOST` of them, evenly spaced, or all of fewer."""
+    places = torch.linspace(0, len(vectors) - 1, min(MOST, len(vectors)), dtype=torch.float64).round().long()
+    return vectors[places.to(vectors.device)]
+
+
+def _reach(vectors: Tensor, neighbours: int) -> Tensor:
+    """The distance of each to its neighbour of that number, itself not counted, (N,)."""
+    parts = [_distances(part, vectors).kthvalue(neighbours + 1, dim=1).values for part in vectors.split(CHUNK)]
+    return torch.cat(parts)
+
+
+def _within(vectors: Tensor, others: Tensor, reach: Tensor) -> float:
+    """The share of vectors that are no farther from some other one than that one's reach."""
+    inside = sum(int((_distances(part, others) <= reach).any(1).sum()) for part in vectors.split(CHUNK))
+    return inside / len(vectors)
+
+
+def _distances(vectors: Tensor, others: Tensor) -> Tensor:
+    return torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")

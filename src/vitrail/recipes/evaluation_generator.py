@@ -1,0 +1,204 @@
+"""A generator measured: how far its samples are from real pictures, and whether they are of the class asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from vitrail.data.generation_batches import adm_crop
+from vitrail.data.randomness import mix
+from vitrail.draw.mosaic import mosaic
+from vitrail.errors import InputError
+from vitrail.flow.sampling import Sampling
+from vitrail.metrics import features
+from vitrail.recipes import asking, sources, use
+from vitrail.recipes.asking import Asked
+from vitrail.recipes.measured import Table, percent
+from vitrail.recipes.overrides import read_pairs
+from vitrail.recipes.recipe import Data, Digits, Folder
+from vitrail.recipes.sample_pictures import SAMPLER, sampling_of
+from vitrail.recipes.seeing import ByClassifier, ByInception, Eye, Seen, see_all
+from vitrail.recipes.use_classes import Trained
+from vitrail.recipes.use_generator import BATCH, WHO, TrainedGenerator, images, with_autoencoder
+from vitrail.recipes.wanted import Wanted
+from vitrail.train.files import replacing
+from vitrail.train.record import write_text
+
+TAKES = ("features", "inception", "count", "sampling", "vae", "batch", "out")
+COUNT, SHOWN, FEWEST = 50_000, (8, 16), 4  # samples as the papers measure, rows and columns of samples.png
+
+
+@dataclass(frozen=True)
+class GeneratorEvaluation:
+    """numbers: Of the samples.     real: The same of held-out real pictures, which show what can be reached here.
+
+    said: How they were made and measured.     pictures: The first samples, for a drawing.
+    """
+
+    numbers: dict[str, float]
+    real: dict[str, float]
+    said: dict[str, Any]
+    unreadable: tuple[str, ...] = ()
+    pictures: tuple[Image.Image, ...] = field(default=(), repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it: the numbers, those of real pictures, and every choice."""
+        return {**self.numbers, "held_out": self.real or None, **self.said, "unreadable": list(self.unreadable)}
+
+    def tables(self, worst: int | None = None) -> list[Table]:
+        rows = tuple(
+            (name.replace("_", " "), _shown(name, value), _shown(name, self.real.get(name)))
+            for name, value in self.numbers.items()
+        )
+        return [Table(("", "samples", "held-out pictures"), rows)]
+
+    def line(self) -> str:
+        numbers = ", ".join(f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in self.numbers.items())
+        return f"{numbers} of {self.said['count']} samples against {self.said['real']} pictures"
+
+    def write(self, out: Path, title: str) -> None:
+        """Writes evaluation.json, and samples.png with the first ones."""
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "evaluation.json", json.dumps(self.document()) + "\n")
+        columns = SHOWN[1]
+        rows = [("", self.pictures[start : start + columns]) for start in range(0, len(self.pictures), columns)]
+        with replacing(out / "samples.png") as file:
+            mosaic(rows).save(file, "PNG")
+
+
+def measured(
+    trained: TrainedGenerator, path: Path, data: str | None, said: Data | None, asked: Asked, setting: asking.Setting
+) -> GeneratorEvaluation:
+    """What `vitrail eval` measures of a generator; arguments as `evaluations.Evaluate` has them.
+
+    A classifier that knows all the classes also says how often it agrees with the one that was asked for.
+    Samples are of labels drawn evenly, which follow, as their noise, from the sampler's seed and the sample's number.
+    Real pictures are the training part, made as large as the samples, as the papers compare.
+    Raises: InputError for a choice that is not for generators, data without pictures, or no network to see with.
+    """
+    asked.only(TAKES, WHO)
+    if setting.processes.world > 1:
+        raise InputError("Generators are measured in one process: start vitrail eval without torchrun.")
+    sampling = _sampling(trained, asked)
+    eye = _eye(asked, setting)
+    chosen = _pictures_of(trained, path, data, said)
+    trained = with_autoencoder(trained, asked.vae)
+    training, held_out = sources.open_split(chosen)
+    side = trained.autoencoder.stride if trained.autoencoder else 1
+    size = (trained.size[0] * side, trained.size[1] * side)
+    count = asked.count or COUNT
+    if count < FEWEST:
+        raise InputError(f"--count {count}: wanted {FEWEST} samples or more.")
+    skipped: list[str] = []
+    real = see_all(eye, _real(training, size, skipped), len(training), "real pictures")
+    if real is None or len(real.vectors) < FEWEST:
+        raise InputError(f"{FEWEST} real pictures or more are wanted to measure against; {len(training)} are there.")
+    missing = len(skipped)
+    rest = see_all(eye, _real(held_out, size, skipped), len(held_out), "held-out pictures")
+    labels = [mix(sampling.seed, number) % len(trained.classes) for number in range(count)]
+    first: list[Image.Image] = []
+    seen = see_all(eye, _made(trained, sampling, labels, asked.batch or BATCH, first), count, "sampling")
+    assert seen
+    rest = rest if rest and len(rest.vectors) >= FEWEST else None
+    numbers, others = compare(eye, real, seen), compare(eye, real, rest) if rest else {}
+    if isinstance(eye, ByClassifier) and {*trained.classes} <= {*eye.trained.classes}:
+        numbers["agreement"] = agreement(eye.trained, seen, [trained.classes[label] for label in labels])
+        if rest and len(skipped) == missing:
+            names = [held_out.classes[target] for target in held_out.targets]
+            others["agreement"] = agreement(eye.trained, rest, names)
+    about = {
+        **eye.said,
+        "count": count,
+        "labels": "even, by seed and number",
+        "real": len(real.vectors),
+        "data": data or dataclasses.asdict(chosen),
+        "size": list(size),
+        "sampling": dataclasses.asdict(sampling),
+    }
+    return GeneratorEvaluation(numbers, others, about, tuple(dict.fromkeys(skipped)), tuple(first))
+
+
+def compare(eye: Eye, real: Seen, made: Seen) -> dict[str, float]:
+    """The five numbers under the names that the network gives them."""
+    values = (
+        features.frechet(real.vectors, made.vectors),
+        features.frechet(real.spatial, made.spatial),
+        features.score(made.shares),
+        *features.precision_recall(real.vectors, made.vectors),
+    )
+    return dict(zip(eye.names, values, strict=True))
+
+
+def agreement(judge: Trained, seen: Seen, names: Sequence[str]) -> float:
+    """The share of pictures that the judge takes for the class of that name."""
+    answers = [judge.classes[best] for best in seen.shares.argmax(1).tolist()]
+    return sum(answer == name for answer, name in zip(answers, names, strict=True)) / len(names)
+
+
+def _sampling(trained: TrainedGenerator, asked: Asked) -> Sampling:
+    """The model's own sampler with `--sampling scale=2,steps=100`."""
+    texts = [part for part in (asked.sampling or "").split(",") if part]
+    values = {**read_pairs(texts)}
+    interval = (values.pop("start", 0.0), values.pop("end", 1.0)) if {"start", "end"} & values.keys() else None
+    wrong = sorted(values.keys() - set(SAMPLER))
+    if wrong:
+        fitting = ", ".join(name for name in SAMPLER if name != "interval")
+        raise InputError(f"--sampling {wrong[0]}: no choice of the sampler; wanted {fitting}, start or end.")
+    return sampling_of(trained, Wanted(interval=interval, **values))
+
+
+def _eye(asked: Asked, setting: asking.Setting) -> Eye:
+    if asked.inception and asked.features:
+        raise InputError("--inception or --features, not both.")
+    if asked.inception:
+        return ByInception(asked.inception, setting.device)
+    if asked.features is None:
+        raise InputError(
+            "Samples are seen with Inception, --inception FILE, or with a classifier of the same kind of pictures, "
+            "--features RUN."
+        )
+    judge = use.load(asked.features, setting.device)
+    if not isinstance(judge, Trained) or not hasattr(judge.model, "features"):
+        raise InputError(f"{asked.features}: wanted a classifier of pictures, holds {judge.model.name}.")
+    return ByClassifier(judge, str(asked.features))
+
+
+def _pictures_of(trained: TrainedGenerator, path: Path, data: str | None, said: Data | None) -> Folder | Digits:
+    chosen = said if data is None else sources.named(data, said if isinstance(said, Folder | Digits) else None)
+    if not isinstance(chosen, Folder | Digits):
+        raise InputError(f"{path} says no real pictures to measure against: --data FOLDER names class folders.")
+    return chosen
+
+
+def _real(pictures: Any, size: tuple[int, int], skipped: list[str]) -> Iterator[Image.Image]:
+    """The pictures that can be read, at the size of the samples."""
+    for index in range(len(pictures)):
+        try:
+            yield adm_crop(pictures[index].image, size)
+        except InputError as error:
+            skipped.append(str(error))
+
+
+def _made(
+    trained: TrainedGenerator, sampling: Sampling, labels: Sequence[int], batch: int, first: list[Image.Image]
+) -> Iterator[Image.Image]:
+    """A sample of each label, a batch at a time; `first` gets those that are shown."""
+    for start in range(0, len(labels), batch):
+        some = labels[start : start + batch]
+        for image in images(trained.sample(some, sampling, range(start, start + len(some)), batch=batch)):
+            if len(first) < SHOWN[0] * SHOWN[1]:
+                first.append(image)
+            yield image
+
+
+def _shown(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    shares = ("precision", "recall", "agreement")
+    return percent(value, 1) if name.endswith(shares) else f"{value:.3f}"
