@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from functools import cache
-from types import ModuleType
 
 import pytest
 import torch
@@ -151,17 +149,6 @@ def test_models_are_those_of_the_printed_rows() -> None:
 
 def test_every_recipe_stands_in_the_table() -> None:
     assert list(RECIPES) == list(TABLE)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_public_function_is_listed(module: ModuleType) -> None:
-    functions = [
-        thing
-        for name, thing in vars(module).items()
-        if inspect.isfunction(thing) and thing.__module__ == module.__name__ and not name.startswith("_")
-    ]
-    assert list(module.RECIPES) == functions
-    assert all(find.RECIPES[function.__name__] is function for function in functions)
 
 
 @pytest.mark.parametrize("name", RECIPES)

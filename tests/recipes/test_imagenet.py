@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import replace
-from types import ModuleType
 
 import pytest
 import torch
@@ -165,17 +163,6 @@ def test_resnets_are_trained_like_swin_and_like_resnets() -> None:
 
 def test_every_recipe_stands_in_one_table() -> None:
     assert RECIPES.keys() == TABLE.keys() | SCALABLE.keys() | RESNETS
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_public_function_is_listed(module: ModuleType) -> None:
-    functions = [
-        thing
-        for name, thing in vars(module).items()
-        if inspect.isfunction(thing) and thing.__module__ == module.__name__ and not name.startswith("_")
-    ]
-    assert list(module.RECIPES) == functions
-    assert all(find.RECIPES[function.__name__] is function for function in functions)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import re
 from dataclasses import replace
-from types import ModuleType
 
 import pytest
 import torch
@@ -160,17 +158,6 @@ def test_recipes_of_before_are_read() -> None:
 
 def test_every_recipe_stands_in_the_table() -> None:
     assert list(RECIPES) == list(TABLE)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_public_function_is_listed(module: ModuleType) -> None:
-    functions = [
-        thing
-        for name, thing in vars(module).items()
-        if inspect.isfunction(thing) and thing.__module__ == module.__name__ and not name.startswith("_")
-    ]
-    assert list(module.RECIPES) == functions
-    assert all(find.RECIPES[function.__name__] is function for function in functions)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -97,6 +97,18 @@ def gather(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
+def stems(files: Sequence[Path]) -> list[str]:
+    """A name for each file without its suffix; of one name the second gets -2, the third -3, ..."""
+    names: dict[str, None] = {}
+    for file in files:
+        name, number = file.stem, 1
+        while name in names:
+            number += 1
+            name = f"{file.stem}-{number}"
+        names[name] = None
+    return list(names)
+
+
 def needs(data: str | None, said: Data | None, trained: Path) -> None:
     """Raises: InputError where nothing says what a model is measured on."""
     if data is None and said is None:

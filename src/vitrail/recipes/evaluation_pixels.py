@@ -24,10 +24,10 @@ from vitrail.errors import InputError
 from vitrail.metrics.pixels import Pixels
 from vitrail.recipes import asking, segmenting, sources, use
 from vitrail.recipes import recipe as recipes
-from vitrail.recipes.asking import Asked
+from vitrail.recipes.asking import Asked, stems
 from vitrail.recipes.measured import Table, everywhere, percent, write_classes
 from vitrail.recipes.segmenting import Worst
-from vitrail.recipes.use_pixels import WAYS, WHO, TrainedSegmenter, stems
+from vitrail.recipes.use_pixels import WAYS, WHO, TrainedSegmenter
 from vitrail.tasks.segment import Note, Segment
 from vitrail.tasks.segment_looks import SegmentLooking
 from vitrail.train.loop import Setting, measure

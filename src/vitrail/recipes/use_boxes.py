@@ -20,7 +20,7 @@ from vitrail.draw.found import MOST, Shown, draw_found
 from vitrail.errors import InputError
 from vitrail.models.detectors import Detector
 from vitrail.recipes import asking
-from vitrail.recipes.asking import Asked, Picture, opened, several
+from vitrail.recipes.asking import Asked, Picture, opened, several, stems
 from vitrail.recipes.detecting import things
 from vitrail.recipes.recipe import one_line
 from vitrail.tasks.detect_tiles import look_in_tiles
@@ -160,25 +160,13 @@ class Answers:
             first = f"the first {MOST} of " if len(self.files) > MOST else ""
             return draw_found(out, shown, self.classes, f"{first}{len(self.files)} pictures and what {name} finds")
         out.mkdir(parents=True, exist_ok=True)
-        for file, one, path in zip(self.files, self.found, _names(out, self.files), strict=True):
-            self._draw_one(path, file, one)
+        for file, one, stem in zip(self.files, self.found, stems(self.files), strict=True):
+            self._draw_one(out / f"{stem}.png", file, one)
 
     def _draw_one(self, path: Path, file: Path, found: Detections) -> None:
         drawn = with_things(images.read(file), things(found), self.classes)
         with replacing(path) as written:
             drawn.save(written, format="PNG")
-
-
-def _names(out: Path, files: Sequence[Path]) -> list[Path]:
-    """A PNG for each file; of one name the second gets -2, the third -3, ..."""
-    names: list[Path] = []
-    for file in files:
-        path, number = out / f"{file.stem}.png", 1
-        while path in names:
-            number += 1
-            path = out / f"{file.stem}-{number}.png"
-        names.append(path)
-    return names
 
 
 def answer(trained: TrainedDetector, files: Sequence[Path], asked: Asked) -> Answers:

@@ -22,9 +22,8 @@ from vitrail.draw import clip_bars, clip_time
 from vitrail.draw.palette import palette
 from vitrail.errors import InputError
 from vitrail.models.assemble import Network
-from vitrail.recipes.asking import Asked
+from vitrail.recipes.asking import Asked, stems
 from vitrail.recipes.start import settings_of
-from vitrail.recipes.use_pixels import stems
 from vitrail.tasks.recognise import Recognise
 from vitrail.tasks.recognise_time import OverTime, over_time
 from vitrail.train.files import replacing

@@ -18,7 +18,7 @@ from vitrail.draw.palette import Colour, palette
 from vitrail.errors import InputError
 from vitrail.models.segmenters import Segmenter
 from vitrail.recipes import asking
-from vitrail.recipes.asking import Asked, Picture, opened, several
+from vitrail.recipes.asking import Asked, Picture, opened, several, stems
 from vitrail.recipes.recipe import one_line
 from vitrail.tasks.segment_tiles import alignment, look_in_tiles, spans
 from vitrail.tasks.segment_views import Look, Slide, looking, of_tiles, views_of
@@ -171,18 +171,6 @@ class Answers:
         drawn = with_legend(images.read(file), found.numpy(), self.classes, self.palette)
         with replacing(path) as written:
             drawn.save(written, format="PNG")
-
-
-def stems(files: Sequence[Path]) -> list[str]:
-    """A name for each file without its suffix; of one name the second gets -2, the third -3, ..."""
-    names: dict[str, None] = {}
-    for file in files:
-        name, number = file.stem, 1
-        while name in names:
-            number += 1
-            name = f"{file.stem}-{number}"
-        names[name] = None
-    return list(names)
 
 
 def answer(trained: TrainedSegmenter, files: Sequence[Path], asked: Asked) -> Answers:
