@@ -7,7 +7,8 @@ LightningDiT's MLPs are a little wider, so that both have as many parameters. A 
 pictures and none of the made ones, sees the samples: the distances and shares of `vitrail eval RUN --features RUN`,
 and how often it takes a sample for the class that was asked for; beside them the same of held-out real pictures, of
 which its agreement is its own accuracy. Each without guidance and with a scale of `--scale`. "seconds a step" is the
-mean over all epochs but the first, of training alone; the two are trained one after the other on one machine.
+mean over all epochs but the first, of training alone, one model after the other; "in turn" are training steps of both
+alternately, at grids of 8, 16 and 32: medians, and how many times faster FlashDiT is, round by round.
 
 FOLDER/NAME     the runs, with curves.png and samples.png         FOLDER/curves.png      both runs
 FOLDER/NAME-classes.png, -sizes.png, -way.png                     grids: with guidance, of 1.5 and 2 times the size and
@@ -18,29 +19,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median, quantiles
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from vitrail import keep_memory
+from vitrail.data.generation_batches import FlowBatch
 from vitrail.draw.curves import draw_curves
+from vitrail.flow.objective import Objective
 from vitrail.insight.machine import machine, versions
-from vitrail.models.catalogue import describe
+from vitrail.models.catalogue import create_model, describe
+from vitrail.models.generator import Generator
 from vitrail.recipes import evaluation_generator, sample_pictures, sources, use
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.find import find, of_run
 from vitrail.recipes.recipe import Recipe
 from vitrail.recipes.run import Options, train
 from vitrail.recipes.wanted import Wanted
+from vitrail.tasks.generate import Generate
 from vitrail.train.processes import find_device
 from vitrail.train.record import read
 
 NAMES = ("flashdit_nano_1", "lightningdit_nano_1")
 JUDGE = "judge"
+GRIDS = {8: 64, 16: 16, 32: 4}  # tokens a side, and pictures: as many tokens in each
+ROUNDS = 21
 
 
 def recipe(name: str, epochs: int, data: str, classes: int) -> Recipe:
@@ -64,7 +73,7 @@ def measured(run: Path, judge: Path, count: int, scale: float, device: torch.dev
     asked = Asked(features=judge, count=count, sampling=f"scale={scale}")
     setting = Setting(device, print)
     found = evaluation_generator.measured(use.load(run, device), run, None, of_run(run).data, asked, setting)  # type: ignore[arg-type]
-    return found.document()
+    return {**found.document(), "features": judge.name}
 
 
 def grids(folder: Path, name: str, scale: float, device: torch.device) -> None:
@@ -98,8 +107,50 @@ def row(folder: Path, name: str, judge: Path, count: int, scale: float, device: 
     }
 
 
+def in_turn(classes: int, device: torch.device) -> list[dict[str, Any]]:
+    """Training steps of both models alternately, at each of `GRIDS`."""
+    rows = []
+    for side, batch in GRIDS.items():
+        runs = [stepper(name, classes, side, batch, device) for name in NAMES]
+        for run in runs:
+            run()
+        times = [[seconds_of(run, device) for run in runs] for _ in range(ROUNDS)]
+        low, middle, high = quantiles([other / own for own, other in times], n=4, method="inclusive")
+        seconds = {name: round(median(each), 5) for name, each in zip(NAMES, zip(*times, strict=True), strict=True)}
+        rows.append(
+            {"grid": side, "batch": batch, "seconds": seconds, "faster": [round(r, 3) for r in (middle, low, high)]}
+        )
+    return rows
+
+
+def stepper(name: str, classes: int, side: int, batch: int, device: torch.device) -> Callable[[], None]:
+    """One training step of a new model, on noise."""
+    model = create_model(name, num_classes=classes, size=(side, side), **alike(name, classes)).to(device).train()
+    assert isinstance(model, Generator)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    task = Generate(model.null, Objective(), 3, (side, side))
+    made = torch.Generator().manual_seed(0)
+    pictures = torch.randn(batch, 3, side, side, generator=made).to(device)
+    whole = FlowBatch(pictures, torch.randint(classes, (batch,), generator=made).to(device), (), ())
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        task.loss(model, whole).total.backward()
+        optimizer.step()
+
+    return step
+
+
+def seconds_of(run: Callable[[], None], device: torch.device) -> float:
+    begun = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
 def draw(path: Path, folder: Path) -> None:
-    """The curves of both, and below each other's side their grids of classes."""
+    """The curves of both, and below them their grids of classes side by side."""
     draw_curves(folder / "curves.png", {name: read(folder / name) for name in NAMES}, score="explained")
     above = Image.open(folder / "curves.png").convert("RGB")
     below = [Image.open(folder / f"{name}-classes.png").convert("RGB") for name in NAMES]
@@ -111,6 +162,26 @@ def draw(path: Path, folder: Path) -> None:
     for each in below:
         sheet.paste(each, (at, above.height + gap))
         at += each.width + gap
+    sheet.save(path)
+    draw_sizes(path.with_name(f"{path.stem}_sizes.png"), folder)
+
+
+def draw_sizes(path: Path, folder: Path) -> None:
+    """Both models' grids of sizes and ways, each below the model's name."""
+    font, gap = ImageFont.load_default(size=18), 14
+    parts = [
+        (name, [Image.open(folder / f"{name}-{what}.png").convert("RGB") for what in ("sizes", "way")])
+        for name in NAMES
+    ]
+    width = max(each.width for _, pictures in parts for each in pictures)
+    height = sum(30 + sum(each.height + gap for each in pictures) for _, pictures in parts)
+    sheet, top = Image.new("RGB", (width, height), "white"), 0
+    for name, pictures in parts:
+        ImageDraw.Draw(sheet).text((4, top + 4), name, "black", font)
+        top += 30
+        for each in pictures:
+            sheet.paste(each, (0, top))
+            top += each.height + gap
     sheet.save(path)
 
 
@@ -136,11 +207,13 @@ def main() -> None:
             train(recipe(name, given.epochs, given.data, classes), folder / name, options, resume="auto")
         grids(folder, name, given.scale, device)
     rows = [row(folder, name, folder / JUDGE, given.count, given.scale, device) for name in NAMES]
-    for each in rows:
+    turns = in_turn(classes, device)
+    for each in (*rows, *turns):
         print(json.dumps(each))
     if given.json:
         given.json.write_text(
-            json.dumps({"machine": machine(device), "versions": versions(), "rows": rows}, indent=1) + "\n"
+            json.dumps({"machine": machine(device), "versions": versions(), "rows": rows, "in turn": turns}, indent=1)
+            + "\n"
         )
     if given.draw:
         draw(given.draw, folder)

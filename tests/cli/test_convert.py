@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import originals
 import vitrail as library
+from slow_ldm import ldm
 from vitrail.weights import open_model, save
 from vitrail.weights.files import DOCUMENT, HEADER
 from vitrail.weights.formats import LAYOUTS
@@ -124,3 +125,13 @@ def test_a_file_is_not_written_over_itself(vitrail, source: Path, tmp_path: Path
     code, _, error = vitrail("convert", ours, ours, "--size", 256)
     assert code == 2 and "is the file that is read" in error
     assert ours.read_bytes() == before
+
+
+def test_a_folder_is_made_of_an_autoencoder_alone(vitrail, source: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": {**ldm().state_dict(), "loss.logvar": torch.zeros(())}}, tmp_path / "vavae.ckpt")
+    code, text, error = vitrail("convert", tmp_path / "vavae.ckpt", tmp_path / "out")
+    assert (code, error) == (0, "")
+    assert "an autoencoder of 4 channels and stride 4" in text and "1 tensors left out, loss.logvar first" in text
+    code, text, error = vitrail("convert", source, tmp_path / "other")
+    assert (code, text) == (2, "") and "no autoencoder in LDM's names" in error and error.count("\n") == 1
+    assert not (tmp_path / "other").exists()

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from small_generators import CLASSES, kept
+from small_generators import CLASSES, kept, recipe
+from vitrail.errors import InputError
+from vitrail.export.optimize import optimize
 from vitrail.flow.sample import sample
 from vitrail.flow.sampling import Sampling
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import use
+from vitrail.recipes.recipe import to_json
+from vitrail.recipes.sample_pictures import MOST, _check_pictures
+from vitrail.recipes.sample_pictures import made as made_of
+from vitrail.recipes.wanted import Wanted
 from vitrail.weights import open_model, save
 
 FAST = ("--steps", 3, "--device", "cpu")
@@ -143,7 +150,8 @@ def test_labels_go_where_the_model_is(weights: Path) -> None:
         ("{weights} --grid {here}/o.png --shift 0", "shift=0.0"),
         ("{weights} --grid {here}/o.png --channels 4", "channels=4 are to be guided, and the model makes 3"),
         ("{weights} --grid {here}/o.png --size 8x8 --sizes 8x8", "--size or --sizes"),
-        ("{weights} --grid {here}/o.png --sizes 8xx", "size '8xx'"),
+        ("{weights} --grid {here}/o.png --sizes 8xx", "wanted HxW in pixels, or of a model of latents in places of"),
+        ("{weights} --grid {here}/o.png --size 20000", "wanted sides from 1 to 16384, in pixels"),
         ("{weights} --grid {here}/o.png --interpolate 1", "wanted two classes"),
         ("{weights} --grid {here}/o.png --interpolate 1,2 --classes 3", "leave --classes and --sizes out"),
         ("{weights} --out {here}", "is not empty; --out takes a folder of its own"),
@@ -167,6 +175,38 @@ def test_what_a_user_can_put_right_is_one_line(
     assert (code, out) == (2, "") and message in error, error
     assert error.startswith("error: ") and error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["judge.safetensors", "plain.safetensors"]
+
+
+def test_sizes_of_latents_are_those_of_their_grid(tmp_path: Path) -> None:
+    trained = use.load(kept(tmp_path / "g.safetensors"))
+    settings = replace(trained.preprocessing, space="latents")  # type: ignore[union-attr, type-var]
+    decoded = SimpleNamespace(stride=16)
+    latents = replace(trained, preprocessing=settings, autoencoder=decoded)  # type: ignore[type-var, arg-type]
+    wanted = Wanted(grid=tmp_path / "o.png", size=(1, MOST + 1))
+    with pytest.raises(InputError, match="from 1 to 16384, in places of the latents' grid"):
+        made_of(latents, tmp_path, wanted)
+    _check_pictures(latents, [(1024, 8)])
+    with pytest.raises(InputError, match="decoded into pictures of 128x16400 pixels; wanted 16384 .* 8x8 is what was"):
+        _check_pictures(latents, [(8, 8), (8, 1025)])
+
+
+def test_what_looks_at_pictures_sends_a_generator_to_sample(vitrail, weights: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text(to_json(recipe()))
+    for command in (
+        ("export", weights, "--to", "torch", "--output", tmp_path / "o.pt2"),
+        ("export", "flashdit_nano_1", "--to", "torch", "--size", "8", "--output", tmp_path / "o.pt2"),
+        ("bench", "flashdit_nano_1@compiled"),
+        ("bench", "swin_nano", "--against", run),
+        ("compare", run),
+        ("predict", weights, tmp_path),
+    ):
+        code, out, error = vitrail(*command)
+        assert (code, out) == (2, "") and "vitrail sample" in error.splitlines()[-1], error
+    with pytest.raises(InputError, match="vitrail sample"):
+        optimize(open_model(weights)[0], torch.zeros(1, 3, 8, 8))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_generator_tells_nothing_of_pictures(vitrail, weights: Path, tmp_path: Path) -> None:

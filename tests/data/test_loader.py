@@ -135,6 +135,18 @@ def test_one_class_cannot_be_learnt() -> None:
     assert len(Loader(Batches(Same(8), CHANGE, 0), 4, False)) == 2
 
 
+def test_lines_name_what_is_loaded() -> None:
+    class Lines(Batches):
+        noun, fewest = "windows", 1
+
+    with pytest.raises(InputError, match="There are no windows to train on"):
+        Loader(Lines(Greys(0), CHANGE, 0), 4, True)
+    with pytest.raises(InputError, match=r"no windows to measure on: the held-out part is empty\.$"):
+        Loader(Lines(Greys(0), CHANGE, 0), 4, False)
+    with pytest.raises(InputError, match="3 windows are for 3 processes at most"):
+        Loader(Lines(Greys(3), CHANGE, 0), 8, True, world=4)
+
+
 def test_workers_leave_signals_to_their_process() -> None:
     training = loader(400, 2, workers=1)
     batches = training.epoch(0)

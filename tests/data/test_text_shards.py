@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +55,19 @@ def test_shards_and_files_give_the_same_batches(tmp_path):
         assert one.draw(5, 30, 1, 2).tokens.equal(other.draw(5, 30, 1, 2).tokens)
 
 
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    good = texts(Bytes(), 1, 2, 3)
+    with pytest.raises(InputError, match="holds something already; give a new or an empty folder"):
+        write(tmp_path, good, good)
+    with pytest.raises(InputError, match="notes is a file, wanted a folder"):
+        write(tmp_path / "notes", good, good)
+    (written, _) = write(tmp_path / "empty", good, good)
+    assert written == tmp_path / "empty" / "train-00000.safetensors" and written.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "notes"]
+
+
 def test_one_shard_has_its_end_held_out(tmp_path):
     write(tmp_path, texts(Bytes(), *range(20)), texts(Bytes(), 7))
     first, second = open_texts(tmp_path / "train-00000.safetensors")
@@ -62,17 +75,18 @@ def test_one_shard_has_its_end_held_out(tmp_path):
 
 
 def test_a_failure_leaves_nothing_half_written(tmp_path, monkeypatch):
-    done, replace = [], os.replace
+    done, write_bytes = [], Path.write_bytes
 
-    def full(source, target):
+    def full(path, content):
+        assert not (tmp_path / "packed").exists()  # no reader finds some of the shards
         if len(done) == 2:
             raise OSError("no space")
-        done.append(target)
-        replace(source, target)
+        done.append(path)
+        return write_bytes(path, content)
 
-    monkeypatch.setattr("vitrail.data.text_shards.os.replace", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space"):
-        write(tmp_path, texts(Bytes(), 1, 2, 3), texts(Bytes(), 3), most=1)
+        write(tmp_path / "packed", texts(Bytes(), 1, 2, 3), texts(Bytes(), 3), most=1)
     assert len(done) == 2 and list(tmp_path.iterdir()) == []
 
 

@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+import several
 from small_generators import SPEC, kept, recipe
 from vitrail.data import digits
 from vitrail.data.generation_batches import adm_crop
 from vitrail.data.generation_settings import GenerationAugment, GenerationPreprocessing
+from vitrail.data.loader import Loader
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
 from vitrail.models.autoencoder import Autoencoder, open_autoencoder
@@ -25,10 +27,11 @@ from vitrail.recipes import encoding, evaluation_generator, generating, run, use
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.encoding import Encoding, encode
 from vitrail.recipes.find import find, of_run
-from vitrail.recipes.recipe import Digits, Latents, Model
+from vitrail.recipes.recipe import Digits, Latents, Model, to_json
 from vitrail.recipes.run import Options
 from vitrail.recipes.seeing import ByInception
 from vitrail.recipes.use_generator import TrainedGenerator
+from vitrail.train import loop
 from vitrail.train.record import read
 from vitrail.weights import open_model, save
 from vitrail.weights.inception import ONE, convert_inception
@@ -327,3 +330,26 @@ def test_statistics_of_a_release_are_read_by_convert_alone(tmp_path: Path) -> No
         convert_statistics(tmp_path / "other.pt", tmp_path / "x.safetensors")
     with pytest.raises(InputError, match=r"no weights of Inception"):
         convert_inception(tmp_path / "other.pt", tmp_path / "x.safetensors")
+
+
+def test_two_processes_have_the_gradients_of_one_with_both_batches() -> None:
+    first, second = (
+        [float(number) for number in text.split()[1::2]]
+        for text in several.launch(2, str(Path(__file__).with_name("shared_flow.py")))
+    )
+    assert first[1] == second[1] == pytest.approx((first[0] + second[0]) / 2, rel=1e-5) and first[0] != second[0]
+
+
+def test_two_processes_learn_and_measure_every_picture_once(tmp_path: Path) -> None:
+    """Sharded, with an odd number of held-out pictures: what both found together is what one finds afterwards."""
+    chosen, out = replace(recipe(), epochs=1, steps=2), tmp_path / "run"
+    (tmp_path / "recipe.json").write_text(to_json(chosen))
+    given = [str(tmp_path / "recipe.json"), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    assert "epoch 1/1" in several.launch(2, "-m", "vitrail", "train", *given, "--parallel", "fsdp")[0]
+    summary, model = json.loads((out / "summary.json").read_text()), open_model(out / "model.safetensors")[0]
+    held_out = digits.open_split(0.02)[1]
+    assert summary["held_out"] == len(held_out) and len(held_out) % 2
+    ready = generating.ready(chosen, model, held_out, held_out, 1)  # type: ignore[arg-type]
+    batches = Loader(ready.measuring, 16, False).epoch(0)
+    again = loop.measure(model, ready.task, batches, loop.Setting(torch.device("cpu"))).compute()
+    assert {name: summary[name] for name in again} == pytest.approx(again, abs=1e-6)

@@ -37,10 +37,16 @@ RECIPES = {name: function() for name, function in find.RECIPES.items()} | side_b
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_what_we_ship_is_read_back_and_can_be_built(name: str) -> None:
-    recipe = RECIPES[name]
-    assert from_json(to_json(recipe)) == recipe
-    recipe = resolve(recipe)
+def test_what_we_ship_is_read_back(name: str) -> None:
+    assert from_json(to_json(RECIPES[name])) == RECIPES[name]
+
+
+MODELS_OF = {str(recipe.model): name for name, recipe in RECIPES.items()}  # many recipes train the same
+
+
+@pytest.mark.parametrize("name", MODELS_OF.values())
+def test_what_we_ship_can_be_built(name: str) -> None:
+    recipe = resolve(RECIPES[name])
     with torch.device("meta"):
         assert create_model(recipe.model.name, 10, recipe.model.size, **recipe.model.overrides).num_classes == 10
 

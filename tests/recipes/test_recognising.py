@@ -40,7 +40,7 @@ def tiny(name: str = "video_iwin_nano") -> Recipe:
 @pytest.mark.parametrize("name", ["video_iwin_nano", "video_swin_nano"])
 def test_a_run_leaves_a_model_answers_and_pictures(tmp_path: Path, name: str) -> None:
     summary = run.train(tiny(name), tmp_path / "run", Options("cpu", workers=0))
-    assert summary and summary["pictures"] == 18 and summary["held_out"] == 6
+    assert summary and summary["videos"] == 18 and summary["held_out"] == 6
     assert {"loss", "top1", "top5"} <= read(tmp_path / "run")[0].keys()
     assert {*recognising.PICTURES} <= {path.name for path in (tmp_path / "run").iterdir()}
     model, document = open_model(tmp_path / "run" / "model.safetensors")
@@ -54,7 +54,7 @@ def test_two_processes_learn_and_count_every_clip_once(tmp_path: Path) -> None:
     given = [str(tmp_path / "recipe.json"), "--out", str(out), "--device", "cpu", "--workers", "0"]
     assert "epoch 1/1" in several.launch(2, "-m", "vitrail", "train", *given, "--parallel", "fsdp")[0]
     summary = json.loads((out / "summary.json").read_text())
-    assert (summary["pictures"], summary["held_out"]) == (17, 6)
+    assert (summary["videos"], summary["held_out"]) == (17, 6)
     rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert len(rows) == 6
 

@@ -13,6 +13,7 @@ import torch
 
 import several
 import words
+from vitrail.data import text_shards
 from vitrail.data.loader import Draw
 from vitrail.data.text_batches import TextBatches, Windows
 from vitrail.data.text_codes import Bytes, Characters
@@ -20,7 +21,7 @@ from vitrail.data.text_files import open_texts
 from vitrail.data.text_settings import TextPreprocessing
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
-from vitrail.models.decode import generate
+from vitrail.models.decode import Choice, generate
 from vitrail.recipes import evaluations, run, samplers, use, writing
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.find import find
@@ -164,7 +165,7 @@ def test_a_sample_follows_from_its_seed_and_is_what_the_model_writes(trained: Pa
     shown, document = "".join(first.lines()), second.document()
     assert shown == "the " + document["text"] + "\n" and document == first.document()
     prompt = torch.from_numpy(opened.codes.encode(b"the ", "prompt").astype("int64"))[None]  # type: ignore[union-attr]
-    expected = generate(opened.model, prompt, 20, 0.9, 5, torch.Generator().manual_seed(4))  # type: ignore[arg-type]
+    expected = generate(opened.model, prompt, 20, Choice(0.9, 5), torch.Generator().manual_seed(4))  # type: ignore[arg-type]
     assert document["tokens"] == expected[0].tolist()
     assert document["cache"]["reads"] == 23 // 4 + 1 + 3  # keys of its class, and inputs of the convolution
     other = samplers.made(opened, trained, replace(wanted, seed=5))
@@ -176,6 +177,7 @@ def test_a_sample_follows_from_its_seed_and_is_what_the_model_writes(trained: Pa
     [
         (Wanted(prompt="to é"), "--prompt: character 4, 'é'"),
         (Wanted(prompt=""), "--prompt is empty"),
+        (Wanted(top_p=2.0), "top_p=2.0"),
         (Wanted(steps=3), "--steps is not for a model of language"),
         (Wanted(grid=Path("a.png")), "--top-k"),
     ],
@@ -199,6 +201,20 @@ def test_a_run_begins_with_the_weights_of_another(trained: Path, tmp_path: Path)
     plan, _ = run.prepare(run.resolve(chosen), CPU, run.ALONE)
     kept = use.load(trained).model.state_dict()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in plan.model.state_dict().items())
+
+
+def test_shards_train_what_their_texts_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "draw", lambda *given: None)
+    chosen = recipe(text(tmp_path / "text.txt"), epochs=1)
+    text_shards.write(tmp_path / "packed", *open_texts(tmp_path / "text.txt", "characters", 0.2), most=300)
+    run.train(chosen, tmp_path / "fresh", Options("cpu"))
+    run.train(replace(chosen, data=Text(str(tmp_path / "packed"))), tmp_path / "shards", Options("cpu"))
+    fresh, shards = (use.load(tmp_path / name) for name in ("fresh", "shards"))
+    kept = shards.model.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in fresh.model.state_dict().items())
+    assert fresh.codes.document() == shards.codes.document()  # type: ignore[union-attr]
+    one, other = (read(tmp_path / name)[0] for name in ("fresh", "shards"))
+    assert one["bits"] == other["bits"] and one["loss"] == other["loss"]
 
 
 def test_what_does_not_fit_is_said(trained: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from vitrail.cli import refusals
 from vitrail.errors import InputError
 
 Value = TypeVar("Value")
@@ -66,6 +67,7 @@ def bench(
 
     if out and out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, wanted a folder.")
+    _check([against or "", *(models or ())])
     sizes = _list(size, read.size) if size else tuple((side, side) for side in (bench.SIZES if growth else (224,)))
     peer = contenders.read(against or bench.usual_peer())
     if len(peer) > 1:
@@ -91,6 +93,25 @@ def bench(
         _show(document)
     if out:
         typer.echo(f"written in {out}", err=True)
+
+
+def _check(texts: Sequence[str]) -> None:
+    """Raises: InputError for generators of pictures and models of language, no contenders, by name or as a run."""
+    from vitrail.models.catalogue import ROWS
+    from vitrail.models.generator import GeneratorSpec
+    from vitrail.recipes import find
+
+    for text in texts:
+        name = text.partition("@")[0]
+        run = Path(name)
+        model = find.of_run(run).model.name if name and (run / "recipe.json").is_file() else name
+        refusals.language(model, name, "bench")
+        row = ROWS.get(model)
+        if row and isinstance(row.spec, GeneratorSpec):
+            raise InputError(
+                f"{name} makes pictures, and bench times models that look at them; `vitrail sample RUN --grid out.png` "
+                "draws what it makes."
+            )
 
 
 def typed(arguments: Sequence[str]) -> str:

@@ -21,36 +21,52 @@ def check(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="Of boxes, label maps or videos, where the data has several: `coco`, `coco_stuff`, `lists`, ..."
+            help="Of boxes, label maps, videos or texts, where the data has several: `coco`, `coco_stuff`, `lists`, "
+            "`texts`, ..."
         ),
+    ] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Of texts. bytes, characters, or the path of a tokenizer.json; bytes.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(min=1, help="Of texts. Tokens of the windows that will be trained on; 256.")
     ] = None,
     reduce: Annotated[
         bool, typer.Option("--reduce", help="For label maps: 0 stands for no class, as in ADE20K's own.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every case.")] = False,
 ) -> None:
-    """Look at a data set before training on it: pictures with classes, boxes and masks, or label maps; videos.
+    """Look at a data set before training on it: pictures with classes, boxes and masks, or label maps; videos; texts.
 
     Finds pictures that cannot be read, that are there twice, that stand in both parts or in two classes, and classes
     and shapes that make trouble; boxes without size or outside, of unknown categories or missing pictures; label maps
-    in colour, of another size or with values that are no class. Exits with 1 where something would stop or spoil
-    training.
+    in colour, of another size or with values that are no class; held-out text that the training text has, and what of
+    it the training text lacks. Exits with 1 where something would stop or spoil training.
     """
     from vitrail.errors import InputError
 
     if out and (out.suffix.lower() != ".png" or not out.parent.is_dir()):
         raise InputError(f"{out}: wanted a .png file in a folder that exists.")
 
-    from vitrail.cli import check_boxes, check_clips, check_labels, read
+    from vitrail.cli import check_boxes, check_clips, check_labels, check_texts, read
     from vitrail.data import clip_layouts, detection_layouts
 
     if layout is None and data != "digits":
         layout = check_boxes.layout(data) or check_labels.layout(data) or check_clips.layout(data)
+        layout = layout or check_texts.layout(data)
     if layout in detection_layouts.LAYOUTS:
         check_boxes.check_boxes(data, layout, size, out, clean, as_json)
         return
     if clean:
         raise InputError(f"--clean writes annotations of boxes anew, and {data} has none.")
+    if layout == check_texts.LAYOUT:
+        if reduce:
+            raise InputError(f"--reduce is for label maps, and {data} is text.")
+        check_texts.check_texts(data, tokens or "bytes", length or 256, out, as_json)
+        return
+    if tokens or length:
+        name = "tokens" if tokens else "length"
+        raise InputError(f"--{name} is for texts, and {data} is none; --layout texts takes it as such.")
     if layout in clip_layouts.LAYOUTS:
         check_clips.check_clips(data, layout, size, out, as_json)
         return

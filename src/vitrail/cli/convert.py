@@ -36,12 +36,13 @@ def convert(
     """Convert weights: anybody's into our file, ours into anybody's names.
 
     The only command that reads .pth files: tensors alone, no code. An OUT called statistics.safetensors is made of the
-    latents_stats.pt of latents, one called inception.safetensors of torch-fidelity's weights for FID.
+    latents_stats.pt of latents, one called inception.safetensors of torch-fidelity's weights for FID. An OUT without a
+    suffix becomes the folder of an autoencoder, for --vae, of a checkpoint in LDM's names such as VA-VAE's.
     """
     from vitrail.cli import read
     from vitrail.errors import InputError
     from vitrail.recipes.overrides import read_pairs
-    from vitrail.weights import inception, labels, statistics
+    from vitrail.weights import autoencoder, inception, labels, statistics
     from vitrail.weights.convert import Wanted
     from vitrail.weights.convert import convert as run
 
@@ -53,6 +54,9 @@ def convert(
     if target.name == inception.NAME:
         done = inception.convert_inception(source, target)
         return read.show_json(done) if as_json else typer.echo(f"written: {target}, {done['tensors']} tensors")
+    if not target.suffix and to == "vitrail":
+        done = autoencoder.convert_autoencoder(source, target)
+        return read.show_json(done) if as_json else typer.echo(_autoencoder(done))
     if bool(from_synsets) != bool(to_synsets) or (rows and from_synsets):
         raise InputError("Rows are picked by --rows FILE, or by --from-synsets FILE --to-synsets FILE.")
     picked = labels.rows(rows) if rows else None
@@ -78,6 +82,14 @@ def convert(
         return read.show_json(found)
     for line in _said(found):
         typer.echo(line)
+
+
+def _autoencoder(done: dict[str, Any]) -> str:
+    left = f"; {len(done['left_out'])} tensors left out, {done['left_out'][0]} first" if done["left_out"] else ""
+    return (
+        f"written: {done['out']}, an autoencoder of {done['channels']} channels and stride {done['stride']}, "
+        f"{done['tensors']} tensors{left}"
+    )
 
 
 def _said(found: dict[str, Any]) -> list[str]:

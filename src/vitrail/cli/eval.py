@@ -47,6 +47,12 @@ def evaluate(
     inception: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Of generators. Weights of Inception, for FID and its kin.")
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of generators. ADM's statistics of real pictures, .npz, in place of pictures."
+        ),
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of generators. Samples; 50000.")] = None,
     sampling: Annotated[
         str | None,
@@ -105,6 +111,7 @@ def evaluate(
         length=read.lengths(length) if length else None,
         features=features,
         inception=inception,
+        reference=reference,
         count=count,
         sampling=sampling,
         vae=vae,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vitrail.cli import refusals
 from vitrail.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,10 +94,12 @@ def _opened(source: str, size: tuple[int, int] | None) -> tuple[Network, dict[st
     """The model, what is said of it in the JSON, and what it wants done to a picture."""
     from vitrail import weights
     from vitrail.data.settings import Preprocessing
+    from vitrail.export.adapter import check_looks
     from vitrail.models import catalogue
     from vitrail.models.spec import to_dict
     from vitrail.recipes import start, use
 
+    refusals.language(source, source, "export")
     classes: list[str] = []
     preprocessing, random = Preprocessing(), False
     if Path(source).exists() or source in catalogue.WEIGHTS:
@@ -106,6 +109,7 @@ def _opened(source: str, size: tuple[int, int] | None) -> tuple[Network, dict[st
         if path.is_dir():
             use.load(path)  # says what is missing of a run
         model, said = weights.open_model(weights.locate(source))
+        check_looks(model, source)
         classes, preprocessing = list(said.get("classes", ())), start.preprocessing(said, source)
     else:
         model, random = catalogue.create_model(source, size=size or (224, 224)), True

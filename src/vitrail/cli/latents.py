@@ -12,7 +12,12 @@ def latents(
     pictures: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Pictures: class folders, zip, tar, parquet or idx files.")
     ],
-    vae: Annotated[Path, typer.Option(help="The autoencoder: a folder of diffusers' AutoencoderKL.")],
+    vae: Annotated[
+        Path,
+        typer.Option(
+            help="The autoencoder: a folder of diffusers' AutoencoderKL, or made by `vitrail convert vavae.pt FOLDER`."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The folder of shards; what is there of the same ones is kept.")],
     size: Annotated[str, typer.Option(metavar="HxW", help="Pixels that the middle of a picture is cut to.")] = "256",
     shard: Annotated[int, typer.Option(min=1, help="Latents of a file.")] = 10_000,

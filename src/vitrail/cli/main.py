@@ -18,6 +18,7 @@ from vitrail.cli import (
     export,
     latents,
     models,
+    pack,
     predict,
     recipes,
     sample,
@@ -42,6 +43,7 @@ app.command("eval")(eval.evaluate)
 app.command("predict")(predict.predict)
 app.command("sample")(sample.sample)
 app.command("latents")(latents.latents)
+app.command("pack")(pack.pack)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)

@@ -9,11 +9,11 @@ from typing import Any
 from vitrail.errors import InputError
 
 
-def size(text: str) -> tuple[int, int]:
-    """`224` or `224x320`, height before width, in pixels."""
+def size(text: str, unit: str = "pixels") -> tuple[int, int]:
+    """`224` or `224x320`, height before width, in pixels, or in another unit that an error then names."""
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.lower())
     if not match:
-        raise InputError(f"size {text!r}: wanted HxW in pixels, such as 224x224.")
+        raise InputError(f"size {text!r}: wanted HxW in {unit}, such as 224x224.")
     height = int(match[1])
     return height, int(match[2] or height)
 

@@ -44,6 +44,10 @@ def sample(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Of language. Draw only from so many of the likeliest tokens.")
     ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Of language. Draw only from the likeliest tokens that have such a share together."),
+    ] = None,
     vae: Annotated[Path | None, typer.Option(help="The autoencoder that decodes a model's latents.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time; changes nothing in them.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -56,6 +60,7 @@ def sample(
     from vitrail.cli import read
     from vitrail.recipes.wanted import Wanted
 
+    unit = "pixels, or of a model of latents in places of their grid"
     wanted = Wanted(
         classes=classes,
         count=count,
@@ -68,14 +73,15 @@ def sample(
         channels=channels,
         shift=shift,
         seed=seed,
-        size=read.size(size) if size else None,
-        sizes=tuple(read.size(each) for each in sizes.split(",")) if sizes else None,
+        size=read.size(size, unit) if size else None,
+        sizes=tuple(read.size(each, unit) for each in sizes.split(",")) if sizes else None,
         interpolate=interpolate,
         vae=vae,
         batch=batch,
         prompt=prompt,
         temperature=temperature,
         top_k=top_k,
+        top_p=top_p,
     )
     from vitrail.recipes import samplers, use
     from vitrail.train.processes import find_device

@@ -66,6 +66,8 @@ class ClipBatches(Batches):
         views: In use, of each video.
     """
 
+    noun, rate = "videos", "clips/s"
+
     def __init__(
         self,
         clips: Clips,

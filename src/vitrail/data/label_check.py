@@ -33,9 +33,10 @@ from vitrail.data.check import (
     worst_first,
 )
 from vitrail.data.label_files import Fault, LabelError
-from vitrail.data.label_layouts import THREADS, Track, silent
+from vitrail.data.label_layouts import THREADS
 from vitrail.data.label_map import IGNORED
 from vitrail.data.label_set import LabelSet
+from vitrail.data.tracking import Track, silent
 from vitrail.errors import InputError
 
 SHOWN = 3  # files that a line names

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from vitrail.data import label_ade20k, label_cityscapes, label_coco_stuff, label
 from vitrail.data.label_map import IGNORED, MOST
 from vitrail.data.label_pairs import Pairs
 from vitrail.data.label_set import LabelSet, Scheme
+from vitrail.data.tracking import Track, silent
 from vitrail.errors import InputError, nearest
 
-Track = Callable[[Iterable[Any], int, str], Iterable[Any]]
 THREADS = 8
 
 
@@ -41,11 +41,6 @@ SHAPES = {
     "coco_stuff": "images/train2017 with stuffthingmaps/train2017",
     "folders": "images/train with labels/train, or train with trainannot",
 }
-
-
-def silent(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
-    """The items, without a word."""
-    return items
 
 
 def find(root: str | Path) -> str | None:

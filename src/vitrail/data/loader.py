@@ -137,13 +137,13 @@ class Loader:
         repeats: int = 1,
         steps: int | None = None,
     ) -> None:
-        _check(batches.pictures, shuffle, batches.fewest)
+        _check(batches, shuffle)
         self.batches, self.shuffle, self.rank, self.world = batches, shuffle, rank, world
         self.parts, self.repeats, self.steps = parts, repeats, steps
         self.batch = min(batch, len(batches.pictures)) if shuffle else batch
         if shuffle and self.batch % (world * parts):
             shared = f"{world} process{'es' * (world > 1)}" + (f" in {parts} parts" if parts > 1 else "")
-            fitting = _fitting(self.batch, len(batches.pictures), world, parts)
+            fitting = _fitting(self.batch, batches, world, parts)
             raise InputError(f"A batch of {self.batch} cannot be shared by {shared}; {fitting}.")
         self._sequence = _Sequence()
         self._loader: DataLoader[Batch | InputError] = DataLoader(
@@ -230,30 +230,32 @@ class _Sequence:
         return len(self.draws)
 
 
-def _check(pictures: Pictures, training: bool, fewest: int) -> None:
+def _check(batches: Batches, training: bool) -> None:
     """Nothing where a training or a measurement can begin with these."""
+    noun, pictures = batches.noun, batches.pictures
+    if not len(pictures) and training:
+        raise InputError(f"There are no {noun} to train on.")
     if not len(pictures):
+        advice = f" A class of one of the {noun} has none to hold out; add some, or a val/ beside train/."
         raise InputError(
-            "There are no pictures to train on."
-            if training
-            else "There are no pictures to measure on: the held-out part is empty. A class of one picture has none to "
-            "hold out; add some, or a val/ beside train/."
+            f"There are no {noun} to measure on: the held-out part is empty.{advice if batches.fewest > 1 else ''}"
         )
-    if training and len(pictures.classes) < fewest:
+    if training and len(pictures.classes) < batches.fewest:
         raise InputError(
-            f"All pictures are of one class, {pictures.classes[0]!r}; wanted two or more to tell apart. "
+            f"All {noun} are of one class, {pictures.classes[0]!r}; wanted two or more to tell apart. "
             "Perhaps the class folders lie one level deeper or higher than DATA."
         )
 
 
-def _fitting(batch: int, count: int, world: int, parts: int) -> str:
-    """The nearest choice that so many processes can share, with `parts` as they are where the pictures suffice."""
+def _fitting(batch: int, batches: Batches, world: int, parts: int) -> str:
+    """The nearest choice that so many processes can share, with `parts` as they are where the samples suffice."""
+    count, noun = len(batches.pictures), batches.noun
     whole, each = (max(batch - batch % share, share) for share in (world, world * parts))
     if each <= count:
         return f"batch={each} can"
     if whole <= count:
-        return f"of {count} pictures batch={whole} accumulate={whole // world} can"
-    return f"{count} pictures are for {count} processes at most"
+        return f"of {count} {noun} batch={whole} accumulate={whole // world} can"
+    return f"{count} {noun} are for {count} processes at most"
 
 
 def _leave_signals(worker: int) -> None:

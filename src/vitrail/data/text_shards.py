@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vitrail.data import parts
 from vitrail.data.images import printable
 from vitrail.data.text_codes import Codes, dtype_of, from_document, plain
 from vitrail.data.text_set import Texts
+from vitrail.data.tracking import Track, silent
 from vitrail.errors import InputError, first_line
 
 KEY, TENSOR = "vitrail", "tokens"
@@ -27,46 +29,68 @@ MOST = 2**27  # tokens of a shard: 256 or 512 MB
 TYPES = {"U16": np.uint16, "U32": np.uint32}
 
 
-def write(folder: str | Path, training: Texts, held_out: Texts, most: int = MOST) -> list[Path]:
-    """Pack both parts into a folder: the files that were written, all of them or, where one fails, none.
+def write(folder: str | Path, training: Texts, held_out: Texts, most: int = MOST, track: Track = silent) -> list[Path]:
+    """Pack both parts into a folder: the files that were written.
+
+    They are written beside it, and it appears when it is whole: half of the shards would be taken for all of them.
 
     Args:
+        folder: A new or an empty one.
         most: Tokens of a shard at most; one shard at a time is in memory.
-    Raises: InputError where there are shards already, or a token that the vocabulary has not.
+        track: Shows how many are written.
+    Raises: InputError where the folder holds something, or a token that the vocabulary has not.
     """
-    folder = Path(folder)
     check_codes(held_out, training.codes)
-    folder.mkdir(parents=True, exist_ok=True)
-    if looks(folder):
-        raise InputError(f"{printable(folder)} holds shards already; give an empty folder.")
-    written: list[Path] = []
+    vacant(folder)
+    place = Path(folder).resolve()
+    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    wanted = [
+        (f"{part}-{number:05d}.safetensors", texts, start)
+        for part, texts in (("train", training), ("val", held_out))
+        for number, start in enumerate(range(0, len(texts), most))
+    ]
     try:
-        for part, texts in (("train", training), ("val", held_out)):
-            for number, start in enumerate(range(0, len(texts), most)):
-                path = folder / f"{part}-{number:05d}.safetensors"
-                _write(path, texts, start, min(start + most, len(texts)))
-                written.append(path)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
+        beside.mkdir(parents=True)
+        for name, texts, start in track(wanted, len(wanted), "writing shards"):
+            _write(beside / name, texts, start, min(start + most, len(texts)))
+        if place.exists():
+            place.rmdir()
+        os.rename(beside, place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return [Path(folder, name) for name, _, _ in wanted]
+
+
+def vacant(folder: str | Path) -> None:
+    """Raises: InputError where shards cannot be written, because something is there."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{printable(folder)} is a file, wanted a folder.")
+    if folder.is_dir() and any(folder.iterdir()):
+        shards = "shards already" if looks(folder) else "something already"
+        raise InputError(f"{printable(folder)} holds {shards}; give a new or an empty folder.")
 
 
 def _write(path: Path, texts: Texts, start: int, behind: int) -> None:
     tokens = texts.read(start, behind - start).astype(dtype_of(texts.vocabulary))
     document = {KEY: json.dumps({"format": 1, "tokens": texts.codes.document()})}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save({TENSOR: tokens}, metadata=document))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    path.write_bytes(save({TENSOR: tokens}, metadata=document))
 
 
 def looks(root: Path) -> bool:
     """Whether `root` is a shard, or a folder with shards in it."""
     return any(_shards(root))
+
+
+def is_shard(file: Path) -> bool:
+    """Whether a file is a shard of tokens; none that cannot be read is."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return False
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            return list(opened.keys()) == [TENSOR]
+    except (SafetensorError, OSError):
+        return False
 
 
 def open_parts(root: Path) -> tuple[Texts, Texts | None]:

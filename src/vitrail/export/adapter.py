@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vitrail.errors import InputError
 from vitrail.geometry.windows import Windows
+from vitrail.models.generator import Generator
+from vitrail.models.iwin_lm import LanguageModel
 
 # the sizes at which every export is compared: plain, ragged, long, a single window in each stage, large
 SIZES = ((224, 224), (97, 133), (64, 300), (37, 41), (512, 512))
@@ -63,13 +66,24 @@ def as_list(outputs: Any) -> list[Tensor]:
     return [outputs] if isinstance(outputs, Tensor) else list(outputs)
 
 
+def check_looks(model: nn.Module, source: str | None = None) -> None:
+    """Raises: InputError for a model that makes something, and is asked for samples, calling it `source`."""
+    if isinstance(model, Generator | LanguageModel):
+        made, how = ("pictures", "--grid out.png") if isinstance(model, Generator) else ("texts", "--prompt TEXT")
+        raise InputError(
+            f"{source or model.name} makes {made} and looks at none, which is what is exported and optimized; "
+            f"`vitrail sample {source or 'RUN'} {how}` lets it make them."
+        )
+
+
 def adapt(model: nn.Module, /, **document: Any) -> Adapter:
-    """A classifier, or a backbone that gives maps, as an adapter.
+    """A classifier, or a backbone that gives maps, as an adapter. Raises: InputError for a model that makes something.
 
     Args:
         model: Of `create_model` or `vitrail.load`; put in evaluation mode.
         document: For the JSON beside the file.
     """
+    check_looks(model)
     model.eval()
     classes = getattr(model, "num_classes", 0)
     spec = getattr(model, "spec", None)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vitrail.errors import InputError, first_line
 from vitrail.export import ways
+from vitrail.export.adapter import check_looks
 from vitrail.export.timing import Spread, interleave, repeats_for, seconds, spread
 
 PARITY = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}  # of the largest value: beyond it, out
@@ -84,6 +85,7 @@ def optimize(
         say: Is told a line for each candidate; compiling takes up to a minute.
     Raises: InputError where the model and the example do not go together.
     """
+    check_looks(model)
     model.eval()
     _check(model, example)
     with torch.no_grad():

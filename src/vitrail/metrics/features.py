@@ -6,6 +6,7 @@ Letters: N real pictures, M made ones, D numbers of a vector, K classes.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,21 +15,35 @@ CHUNK = 1024  # vectors whose distances to all others are in memory together
 MOST = 10_000  # vectors of each set that are compared one by one, as many as ADM's set of real pictures has
 
 
+class Moments(NamedTuple):
+    """The mean (D,) and the covariance (D, D) of vectors, float64."""
+
+    mean: Tensor
+    spread: Tensor
+
+
 def frechet(real: Tensor, made: Tensor) -> float:
     """|μ - ν|² + tr(S + T - 2 (S T)^½) of the means and covariances of two sets of vectors, (N, D) and (M, D).
 
-    In float64; by the eigenvalues of the symmetric S^½ T S^½, which has those of S T and no imaginary rest.
     Source: arXiv 1706.08500 eq. 6, there of Inception's features.
     Raises: ValueError for fewer than two vectors.
     """
     if min(len(real), len(made)) < 2:
         raise ValueError(f"frechet wants two vectors or more of each; got {len(real)} and {len(made)}.")
-    (mean, spread), (other_mean, other_spread) = _moments(real), _moments(made)
+    return distance(moments(real), moments(made))
+
+
+def distance(one: Moments, other: Moments) -> float:
+    """|μ - ν|² + tr(S + T - 2 (S T)^½) of two means and covariances.
+
+    In float64; by the eigenvalues of the symmetric S^½ T S^½, which has those of S T and no imaginary rest.
+    """
+    (mean, spread), (other_mean, other_spread) = one, other
     values, vectors = torch.linalg.eigh(spread)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     both = torch.linalg.eigvalsh(root @ other_spread @ root).clamp(min=0).sqrt().sum()
-    distance = (mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2 * both
-    return max(float(distance), 0.0)
+    found = (mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2 * both
+    return max(float(found), 0.0)
 
 
 def precision_recall(real: Tensor, made: Tensor, neighbours: int = 3) -> tuple[float, float]:
@@ -58,13 +73,14 @@ def score(shares: Tensor, split: int = 5000) -> float:
     return sum(found) / len(found) if found else math.nan
 
 
-def _moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
+def moments(vectors: Tensor) -> Moments:
+    """Of vectors, (N, D), two or more."""
     mean = vectors.mean(0, dtype=torch.float64)
     spread = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=vectors.device)
     for part in vectors.split(CHUNK):
         rest = part.double() - mean
         spread += rest.T @ rest
-    return mean, spread / (len(vectors) - 1)
+    return Moments(mean, spread / (len(vectors) - 1))
 
 
 def _some(vectors: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def open_autoencoder(path: str | Path) -> Autoencoder:
         ) from error
     folder = Path(path)
     folder = folder / "vae" if (folder / "vae").is_dir() else folder
+    if folder.is_file():
+        raise InputError(f"{path} is a file; `vitrail convert {path} FOLDER` makes an autoencoder's folder of it.")
     if not (folder / "config.json").is_file():
         raise InputError(f"{path}: no autoencoder; wanted a folder of diffusers' AutoencoderKL, with config.json.")
     try:

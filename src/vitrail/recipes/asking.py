@@ -28,7 +28,8 @@ class Asked:
     tile: Pixels of the side of the parts that a picture is looked at in.     overlap: Share of it that two parts share.
     score: The least that counts.     against: Another trained model.     out: Where pictures and files go.
     length: Tokens of the windows that a text is read in.
-    features, inception: A classifier, or weights of Inception, to see samples with.     count: Samples of a generator.
+    features, inception: A classifier, or weights of Inception, to see samples with.     reference: Statistics of real
+    pictures that Inception saw.     count: Samples of a generator.
     sampling: Choices of its sampler, as `name=value,name=value`.     vae: The autoencoder that decodes its latents.
     """
 
@@ -46,6 +47,7 @@ class Asked:
     length: tuple[int, ...] | None = None
     features: Path | None = None
     inception: Path | None = None
+    reference: Path | None = None
     count: int | None = None
     sampling: str | None = None
     vae: Path | None = None

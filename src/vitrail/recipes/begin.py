@@ -13,14 +13,18 @@ from vitrail.errors import InputError
 from vitrail.models.assemble import Backbone, Network, VideoClassifier
 from vitrail.models.assembled import Assembled
 from vitrail.models.catalogue import ROWS, WEIGHTS, kind_of
+from vitrail.models.generator import Generator
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
+from vitrail.models.spec import Trained, override
 from vitrail.weights.files import described
 from vitrail.weights.formats import body, release_keys, to_release
 from vitrail.weights.load import CLASSIFIERS
 from vitrail.weights.restore import restore
+from vitrail.weights.trained_as import check_trained
 
 CONV = ".dwconv."  # of a release's names for Iwin's convolutions, which a network may have at one size and not another
+LABELS = "trunk.labels.weight"  # of a generator
 
 
 class Source(NamedTuple):
@@ -46,6 +50,9 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
     A model of clips also begins from a classifier of pictures, inflated: on a still clip both are then one function, as
     `weights.inflate` says more exactly.
 
+    A generator takes everything but the rows of labels where the classes differ; the row of no label, which is what
+    guidance leads away from, stays.
+
     Raises: InputError for a path that holds none, or weights of another architecture.
     """
     file = weights.locate(source)
@@ -58,6 +65,8 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
         return _begin_other(model, given)
     if isinstance(model, VideoClassifier):
         return _begin_clips(model, given, source)
+    if isinstance(model, Generator):
+        return _begin_generator(model, given, source)
     return _begin_classifier(model, given, source)
 
 
@@ -78,6 +87,41 @@ def _begin_classifier(model: Network, given: Source, source: str) -> str:
     return _line(
         given, len(report.loaded), head, _resized(report.resized), _counted(fresh, "of new convolutions begin anew")
     )
+
+
+def _begin_generator(model: Generator, given: Source, source: str) -> str:
+    said = described(given.document, str(given.file))
+    network = weights.open_model(given.file)[0] if said else _recognised(given, source)
+    if not isinstance(network, Generator) or type(network.spec) is not type(model.spec):
+        raise InputError(f"{given.file} holds {network.name}, from which no {model.name} begins.")
+    same = given.same and network.num_classes == model.num_classes
+    trained_as = Trained(override(network.spec, label_drop=model.spec.label_drop), network.size, network.num_classes)
+    state = network.state_dict()
+    try:
+        check_trained(model, trained_as, new_window=True)
+        state[LABELS], labels = _labels(model, network, same)
+        report = weights.load_weights(model, state, trained_as=trained_as, new_window=True, partial=True)
+    except InputError as error:
+        raise InputError(f"{given.file}: {error}") from None
+    if report.missing or report.unexpected:
+        raise _another(model, given, len(report.missing), len(report.unexpected))
+    return _line(given, len(report.loaded) - (not same), labels)
+
+
+def _labels(model: Generator, network: Generator, same: bool) -> tuple[Tensor, str]:
+    """The table of labels that `model` begins with, and what became of that of `network`: rows of the same classes
+    are kept, others begin anew; so does the row of no label, the last one, where `network` has none.
+    """
+    rows, theirs = model.state_dict()[LABELS].clone(), network.state_dict()[LABELS]
+    if same:
+        rows[: model.num_classes] = theirs[: model.num_classes]
+    classes = "the labels kept, their classes are the same" if same else "the table of labels begins anew"
+    if model.null is None:
+        return rows, classes
+    if network.null is None:
+        return rows, f"{classes}, and a row of no label begins anew" if same else classes
+    rows[model.null] = theirs[network.null]
+    return rows, classes if same else f"{classes} for {model.num_classes} classes, its row of no label kept"
 
 
 def _begin_clips(model: VideoClassifier, given: Source, source: str) -> str:

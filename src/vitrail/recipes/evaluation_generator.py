@@ -22,6 +22,7 @@ from vitrail.recipes.asking import Asked
 from vitrail.recipes.measured import Table, percent
 from vitrail.recipes.overrides import read_pairs
 from vitrail.recipes.recipe import Data, Digits, Folder
+from vitrail.recipes.reference import Reference, open_reference
 from vitrail.recipes.sample_pictures import SAMPLER, sampling_of
 from vitrail.recipes.seeing import ByClassifier, ByInception, Eye, Seen, see_all
 from vitrail.recipes.use_classes import Trained
@@ -30,7 +31,7 @@ from vitrail.recipes.wanted import Wanted
 from vitrail.train.files import replacing
 from vitrail.train.record import write_text
 
-TAKES = ("features", "inception", "count", "sampling", "vae", "batch", "out")
+TAKES = ("features", "inception", "reference", "count", "sampling", "vae", "batch", "out")
 COUNT, SHOWN, FEWEST = 50_000, (8, 16), 4  # samples as the papers measure, rows and columns of samples.png
 
 
@@ -60,7 +61,10 @@ class GeneratorEvaluation:
 
     def line(self) -> str:
         numbers = ", ".join(f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in self.numbers.items())
-        return f"{numbers} of {self.said['count']} samples against {self.said['real']} pictures"
+        against = f"{self.said.get('real')} pictures"
+        if "reference" in self.said:
+            against = f"{self.said['reference']}, which is of {self.said['reference_seen_by']}"
+        return f"{numbers} of {self.said['count']} samples against {against}"
 
     def write(self, out: Path, title: str) -> None:
         """Writes evaluation.json, and samples.png with the first ones."""
@@ -79,30 +83,46 @@ def measured(
 
     A classifier that knows all the classes also says how often it agrees with the one that was asked for.
     Samples are of labels drawn evenly, which follow, as their noise, from the sampler's seed and the sample's number.
-    Real pictures are the training part, made as large as the samples, as the papers compare.
+    Real pictures are the training part, made as large as the samples, as the papers compare; or a file of their
+    statistics, to which FID and sFID are the distances.
     Raises: InputError for a choice that is not for generators, data without pictures, or no network to see with.
     """
     asked.only(TAKES, WHO)
     if setting.processes.world > 1:
         raise InputError("Generators are measured in one process: start vitrail eval without torchrun.")
     sampling = _sampling(trained, asked)
-    eye = _eye(asked, setting)
-    chosen = _pictures_of(trained, path, data, said)
-    trained = with_autoencoder(trained, asked.vae)
-    training, held_out = sources.open_split(chosen)
-    side = trained.autoencoder.stride if trained.autoencoder else 1
-    size = (trained.size[0] * side, trained.size[1] * side)
     count = asked.count or COUNT
     if count < FEWEST:
         raise InputError(f"--count {count}: wanted {FEWEST} samples or more.")
+    reference = _reference(asked, data)
+    eye = _eye(asked, setting)
+    chosen = None if reference else _pictures_of(trained, path, data, said)
+    trained = with_autoencoder(trained, asked.vae)
+    side = trained.autoencoder.stride if trained.autoencoder else 1
+    size = (trained.size[0] * side, trained.size[1] * side)
+    labels = [mix(sampling.seed, number) % len(trained.classes) for number in range(count)]
+    first: list[Image.Image] = []
+    about = {
+        **eye.said,
+        "count": count,
+        "labels": "even, by seed and number",
+        "size": list(size),
+        "sampling": dataclasses.asdict(sampling),
+    }
+    if reference:
+        reference.fits(eye.see([Image.new("RGB", (size[1], size[0]))]))
+        seen = see_all(eye, _made(trained, sampling, labels, asked.batch or BATCH, first), count, "sampling")
+        assert seen
+        numbers = compare_reference(eye, reference, seen)
+        return GeneratorEvaluation(numbers, {}, {**about, **reference.said}, (), tuple(first))
+    assert chosen
+    training, held_out = sources.open_split(chosen)
     skipped: list[str] = []
     real = see_all(eye, _real(training, size, skipped), len(training), "real pictures")
     if real is None or len(real.vectors) < FEWEST:
         raise InputError(f"{FEWEST} real pictures or more are wanted to measure against; {len(training)} are there.")
     missing = len(skipped)
     rest = see_all(eye, _real(held_out, size, skipped), len(held_out), "held-out pictures")
-    labels = [mix(sampling.seed, number) % len(trained.classes) for number in range(count)]
-    first: list[Image.Image] = []
     seen = see_all(eye, _made(trained, sampling, labels, asked.batch or BATCH, first), count, "sampling")
     assert seen
     rest = rest if rest and len(rest.vectors) >= FEWEST else None
@@ -112,15 +132,7 @@ def measured(
         if rest and len(skipped) == missing:
             names = [held_out.classes[target] for target in held_out.targets]
             others["agreement"] = agreement(eye.trained, rest, names)
-    about = {
-        **eye.said,
-        "count": count,
-        "labels": "even, by seed and number",
-        "real": len(real.vectors),
-        "data": data or dataclasses.asdict(chosen),
-        "size": list(size),
-        "sampling": dataclasses.asdict(sampling),
-    }
+    about |= {"real": len(real.vectors), "data": data or dataclasses.asdict(chosen)}
     return GeneratorEvaluation(numbers, others, about, tuple(dict.fromkeys(skipped)), tuple(first))
 
 
@@ -133,6 +145,18 @@ def compare(eye: Eye, real: Seen, made: Seen) -> dict[str, float]:
         *features.precision_recall(real.vectors, made.vectors),
     )
     return dict(zip(eye.names, values, strict=True))
+
+
+def compare_reference(eye: Eye, reference: Reference, made: Seen) -> dict[str, float]:
+    """The distances to a file of statistics, and the score, which wants no real pictures.
+
+    Precision and recall are of single vectors, which such a file does not have.
+    """
+    distance, spatial, score, *_ = eye.names
+    numbers = {distance: features.distance(reference.vectors, features.moments(made.vectors))}
+    if reference.spatial:
+        numbers[spatial] = features.distance(reference.spatial, features.moments(made.spatial))
+    return {**numbers, score: features.score(made.shares)}
 
 
 def agreement(judge: Trained, seen: Seen, names: Sequence[str]) -> float:
@@ -151,6 +175,17 @@ def _sampling(trained: TrainedGenerator, asked: Asked) -> Sampling:
         fitting = ", ".join(name for name in SAMPLER if name != "interval")
         raise InputError(f"--sampling {wrong[0]}: no choice of the sampler; wanted {fitting}, start or end.")
     return sampling_of(trained, Wanted(interval=interval, **values))
+
+
+def _reference(asked: Asked, data: str | None) -> Reference | None:
+    """The statistics that are asked for. Raises: InputError for them beside something that they do not go with."""
+    if asked.reference is None:
+        return None
+    if asked.inception is None:
+        raise InputError("--reference is of what Inception sees: --inception FILE goes with it.")
+    if data is not None:
+        raise InputError("--reference stands in place of --data: leave one out.")
+    return open_reference(asked.reference)
 
 
 def _eye(asked: Asked, setting: asking.Setting) -> Eye:

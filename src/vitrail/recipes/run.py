@@ -95,10 +95,16 @@ def train(
             state = checkpoints.newest(console.print) if str(resume) == "auto" else checkpoint.read(Path(resume))
         if state:
             _same_recipe(recipe, state, out)
-        plan, held_out = prepare(recipe, where, processes, options, bool(state), console.print)
+        begun_from: list[str] = []
+
+        def tell(line: str) -> None:
+            console.print(line)
+            begun_from.append(line)
+
+        plan, held_out = prepare(recipe, where, processes, options, bool(state), tell)
         about = {"recipe": to_json(recipe), "classes": list(held_out.classes), "pictures": _pictures(plan)}
         if state:
-            _same_data(about, state, out)
+            _same_data(about, state, out, plan.training.batches.noun)
         progress = checkpoint.resume(plan.state(), state, str(out)) if state else Progress()
         processes.wait()  # all have looked at the folder before one writes there
         processes.first_does(lambda: _settle(recipe, out, checkpoints, bool(state), claimed))
@@ -126,6 +132,7 @@ def train(
             "seconds": round(time.perf_counter() - begun, 1),
             "training_seconds": round(sum(row["seconds"] for row in read(out)), 1),
             "seed": recipe.seed,
+            **({"begun": begun_from[0]} if begun_from else {}),
         }
         if processes.first:
             last = checkpoints.newest(record.say) or state
@@ -309,16 +316,17 @@ def _without_places(recipe: Recipe) -> dict[str, Any]:
     return document
 
 
-def _same_data(about: dict[str, Any], state: dict[str, Any], out: Path) -> None:
-    """Raises: InputError where the data has other classes, or more or fewer pictures, than when the run began."""
+def _same_data(about: dict[str, Any], state: dict[str, Any], out: Path, noun: str) -> None:
+    """Raises: InputError where the data has other classes, or more or fewer samples (`noun`), than in the beginning."""
     for what in ("classes", "pictures"):
         before, now = state[what], about[what]
         if before != now and what == "classes":
             named = sorted(set(before) ^ set(now))[:4]
             before, now = len(before), f"{len(now)} ({', '.join(named)} came or went)"
         if before != now:
+            name = noun if what == "pictures" else what
             raise InputError(
-                f"{out} was begun with {before} {what}, the data has {now}; a new run with weights={out} "
+                f"{out} was begun with {before} {name}, the data has {now}; a new run with weights={out} "
                 "begins from what a finished one learnt."
             )
 

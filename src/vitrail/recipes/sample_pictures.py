@@ -34,6 +34,7 @@ from vitrail.train.record import told, write_text
 
 COUNT, WAY = 8, 8  # samples of a class, and pictures from one class to another, where nothing is said
 MOST = 16384  # pixels of a side
+UNITS = {"pixels": "pixels", "latents": "places of the latents' grid"}  # of --size, by what a model makes
 SAMPLER = ("steps", "solver", "scale", "interval", "channels", "shift", "seed")
 TAKES = ("classes", "count", "grid", "out", *SAMPLER, "size", "sizes", "interpolate", "vae", "batch")
 
@@ -103,9 +104,10 @@ def made(trained: TrainedGenerator, name: Path, wanted: Wanted) -> Pictures:
     Raises: InputError for a choice that is not for generators, or that this one cannot follow.
     """
     wanted.only(TAKES, WHO)
-    _check(wanted)
+    _check(wanted, UNITS[trained.preprocessing.space])
     sampling, sizes = sampling_of(trained, wanted), wanted.sizes or (wanted.size or trained.size,)
     trained = with_autoencoder(trained, wanted.vae)
+    _check_pictures(trained, sizes)
     if wanted.interpolate:
         rows = _ways(trained, wanted, sampling, sizes[0])
     else:
@@ -117,6 +119,7 @@ def made(trained: TrainedGenerator, name: Path, wanted: Wanted) -> Pictures:
         "vitrail": vitrail.__version__,
         "sampling": dataclasses.asdict(sampling),
         "trained_at": list(trained.size),
+        "sizes_in": UNITS[trained.preprocessing.space],
         "device": trained.device.type,
         "torch": torch.__version__,
     }
@@ -162,8 +165,8 @@ def labels_of(text: str, classes: Sequence[str]) -> list[int]:
     return found
 
 
-def _check(wanted: Wanted) -> None:
-    """Raises: InputError for choices that do not go together."""
+def _check(wanted: Wanted, unit: str) -> None:
+    """Raises: InputError for choices that do not go together. unit: Of sizes."""
     if not (wanted.grid or wanted.out):
         raise InputError("Where to? --grid out.png draws all in one picture, --out FOLDER writes each.")
     if wanted.grid and (wanted.grid.suffix.lower() != ".png" or not wanted.grid.absolute().parent.is_dir()):
@@ -178,7 +181,19 @@ def _check(wanted: Wanted) -> None:
         raise InputError("--size or --sizes, not both.")
     for size in (*(wanted.sizes or ()), *filter(None, [wanted.size])):
         if not 1 <= min(size) <= max(size) <= MOST:
-            raise InputError(f"size {size[0]}x{size[1]}: wanted sides from 1 to {MOST}.")
+            raise InputError(f"size {size[0]}x{size[1]}: wanted sides from 1 to {MOST}, in {unit}.")
+
+
+def _check_pictures(trained: TrainedGenerator, sizes: Sequence[tuple[int, int]]) -> None:
+    """Raises: InputError for latents that would be decoded into larger pictures than there can be."""
+    side = trained.autoencoder.stride if trained.autoencoder else 1
+    for height, width in sizes:
+        if max(height, width) * side > MOST:
+            raise InputError(
+                f"size {height}x{width}: places of the latents' grid, which are decoded into pictures of "
+                f"{height * side}x{width * side} pixels; wanted {MOST} at most. Here {trained.size[0]}x"
+                f"{trained.size[1]} is what was trained."
+            )
 
 
 def _classes(

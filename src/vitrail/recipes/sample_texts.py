@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import torch
 
 import vitrail
 from vitrail.errors import InputError
+from vitrail.models.decode import Choice
 from vitrail.recipes.use_texts import WHO, Going, TrainedText
 from vitrail.recipes.wanted import Wanted
 
-TAKES = ("prompt", "count", "temperature", "top_k", "seed")
+TAKES = ("prompt", "count", "temperature", "top_k", "top_p", "seed")
 COUNT = 500  # tokens
 
 
@@ -50,8 +51,7 @@ class Written:
             "text": "".join(self.parts),
             "prompt_tokens": len(going.prompt),
             "tokens": going.tokens,
-            "temperature": going.temperature,
-            "top_k": going.top_k,
+            **asdict(going.choice),
             "seed": going.seed,
             "cache": {"reads": cache.reads(cache.length - 1), "holds": cache.tokens, "bytes": cache.bytes},
             "device": going.trained.device.type,
@@ -72,5 +72,6 @@ def made(trained: TrainedText, name: Path, wanted: Wanted) -> Written:
         raise InputError("--prompt is empty; leave it out to begin with a new line.")
     tokens = trained.start if wanted.prompt is None else trained.encode(wanted.prompt, "--prompt")
     temperature = 1.0 if wanted.temperature is None else wanted.temperature
-    going = Going(trained, tokens, wanted.count or COUNT, temperature, wanted.top_k, wanted.seed or 0)
+    choice = Choice(temperature, wanted.top_k, wanted.top_p)
+    going = Going(trained, tokens, wanted.count or COUNT, choice, wanted.seed or 0)
     return Written(going, wanted.prompt or "", str(name), going.pieces())

@@ -124,7 +124,7 @@ class ByInception:
             vectors, logits = self.model(torch.from_numpy(values).movedim(-1, 1).contiguous().to(self.device))
         finally:
             hook.remove()
-        spatial = maps[0][:, :SPATIAL].flatten(1)
+        spatial = maps[0][:, :SPATIAL].movedim(1, -1).flatten(1)  # channels last, as files of reference have them
         return Seen(vectors.cpu(), spatial.float().cpu(), logits.softmax(1).cpu())
 
 

@@ -63,7 +63,13 @@ def resolve(recipe: Recipe) -> Recipe:
     if not recipe.weights:
         model = recipe.model
         return dataclasses.replace(recipe, model=Model(small.name, model.size, {**small.overrides, **model.overrides}))
-    return follow(recipe, _given(recipe.weights))
+    given = _given(recipe.weights)
+    if given.name in LANGUAGE:
+        raise InputError(
+            f"{given.path} holds {given.name}, a model of language, of no use for {recipe.preprocessing.kind}; "
+            f"`vitrail train train_text --data FILE weights={recipe.weights} model.name=auto` goes on from it."
+        )
+    return follow(recipe, given)
 
 
 def preprocessing(document: dict[str, Any], name: str) -> Preprocessing:

@@ -12,7 +12,7 @@ import torch
 from vitrail.data.text_codes import Codes, from_document
 from vitrail.data.text_settings import TextPreprocessing
 from vitrail.errors import InputError
-from vitrail.models.decode import stream
+from vitrail.models.decode import Choice, stream
 from vitrail.models.iwin_lm import Cache, LanguageModel
 from vitrail.recipes.asking import Asked
 from vitrail.recipes.start import settings_of
@@ -59,8 +59,7 @@ class Going:
     trained: TrainedText
     prompt: list[int]
     count: int
-    temperature: float = 1.0
-    top_k: int | None = None
+    choice: Choice = field(default_factory=Choice)
     seed: int = 0
     tokens: list[int] = field(default_factory=list)
 
@@ -72,7 +71,7 @@ class Going:
         trained = self.trained
         generator = torch.Generator(trained.device).manual_seed(self.seed)
         prompt = torch.tensor([self.prompt])
-        coming = stream(trained.model, prompt, self.count, self.temperature, self.top_k, generator)
+        coming = stream(trained.model, prompt, self.count, self.choice, generator)
         return decoded(trained.codes, (self._kept(token) for token in coming))
 
     def _kept(self, token: torch.Tensor) -> int:
@@ -112,7 +111,10 @@ def of(model: LanguageModel, document: dict[str, Any], path: Path) -> TrainedTex
 
 def gather(paths: Sequence[str | Path]) -> list[Path]:
     """Nothing can be asked of it. Raises: InputError."""
-    raise InputError("This model goes on with texts and tells nothing of files: vitrail sample RUN --prompt TEXT")
+    raise InputError(
+        "This model goes on with texts and tells nothing of files: `vitrail sample RUN --prompt TEXT` lets it write, "
+        "and `vitrail eval RUN --data FILE` measures it."
+    )
 
 
 def answer(trained: TrainedText, files: Sequence[Path], asked: Asked) -> Any:

@@ -19,7 +19,8 @@ class Wanted:
         (start, end).
     size: (H, W) of what the model makes.     sizes: Several, a row of the grid each.
     interpolate: Two classes: from one to the other.     vae: Decodes latents.     batch: Samples at a time.
-    prompt: A text to go on with, by `count` tokens.     temperature: Of its draws.     top_k: The likeliest that count.
+    prompt: A text to go on with, by `count` tokens.     temperature: Of its draws.
+    top_k, top_p: The likeliest tokens that count: so many, those with such a share of the probability.
     """
 
     classes: str | None = None
@@ -41,6 +42,7 @@ class Wanted:
     prompt: str | None = None
     temperature: float | None = None
     top_k: int | None = None
+    top_p: float | None = None
 
     def only(self, taken: Sequence[str], who: str) -> None:
         """Raises: InputError for a choice that is none of `taken`, calling the model `who`."""

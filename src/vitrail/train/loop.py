@@ -295,7 +295,8 @@ def _no_number(run: Run, total: float, lr: float, parts: Sequence[Batch]) -> Inp
     advice = "a lower learning rate, a longer warm-up or clipping (clip=5) may help"
     if run.plan.setting.precision == "float16":
         advice += ", or precision=bfloat16, which has a wider range"
-    return InputError(f"The loss is {total} {where}; {advice}. Pictures: {', '.join(names)}")
+    noun = run.plan.training.batches.noun.capitalize()
+    return InputError(f"The loss is {total} {where}; {advice}. {noun}: {', '.join(names)}")
 
 
 def _bear(run: Run, parts: Sequence[Batch]) -> None:
@@ -305,8 +306,8 @@ def _bear(run: Run, parts: Sequence[Batch]) -> None:
     if count > most * whole:
         named = run.record.skipped or [line for part in parts for line in part.skipped] or ["named by another process."]
         raise InputError(
-            f"{count:.0f} of the {whole} pictures of epoch {run.progress.epoch + 1} cannot be read, more than "
-            f"unreadable={most:g} allows; `vitrail check` lists them. The last: {named[-1]}"
+            f"{count:.0f} of the {whole} {run.plan.training.batches.noun} of epoch {run.progress.epoch + 1} cannot be "
+            f"read, more than unreadable={most:g} allows; `vitrail check` lists them. The last: {named[-1]}"
         )
 
 
@@ -323,7 +324,7 @@ def measure_held_out(plan: Plan, record: Record) -> tuple[Metric, dict[str, floa
     whole = len(plan.held_out.batches.pictures)
     if count > plan.setting.unreadable * whole:
         raise InputError(
-            f"{count:.0f} of the {whole} held-out pictures cannot be read, more than "
+            f"{count:.0f} of the {whole} held-out {plan.held_out.batches.noun} cannot be read, more than "
             f"unreadable={plan.setting.unreadable:g} allows; `vitrail check` lists them. "
             f"The last: {(skipped or ['named by another process.'])[-1]}"
         )

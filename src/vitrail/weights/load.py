@@ -18,6 +18,7 @@ from vitrail.layers.relative import RelativeBias, resize_table
 from vitrail.models.assemble import Network
 from vitrail.models.assembled import Assembled
 from vitrail.models.catalogue import WEIGHTS
+from vitrail.models.generator import Generator
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
 from vitrail.models.spec import Trained
@@ -30,7 +31,7 @@ OURS = re.compile(r"(backbone\.)?trunk\.")  # `norm` and `head` are called so by
 # of ours, what has a row for each class, or several
 CLASSIFIERS = re.compile(
     r"^(head\.(weight|bias|\d+\.|fc\.|classes\.|scores\.)|auxiliary\.classes\.|"
-    r"regions\.(boxes\.\d+\.(scores|deltas)|masks\.\d+\.masks)\.)"
+    r"regions\.(boxes\.\d+\.(scores|deltas)|masks\.\d+\.masks)\.|trunk\.labels\.)"
 )
 # "ema" before "model": files with both are of training generators, of which the average is sampled
 WRAPPERS = ("ema", "model", "state_dict", "module", "model_state", "model_ema", "state_dict_ema")
@@ -41,7 +42,8 @@ class Report:
     """What became of each key.
 
     loaded, resized, renewed, missing: our names (`resized`: tables interpolated; `renewed`: the head of another number
-    of classes, left as it was initialised; `missing`: not in the file). unexpected, derived: the file's names
+    of classes, left as it was initialised; of a generator the table of labels, which takes the row of no label from
+    the file; `missing`: not in the file). unexpected, derived: the file's names
     (`derived`: buffers that follow from the geometry, which the model builds itself).
     """
 
@@ -83,7 +85,9 @@ def load_weights(
             bias tables, so Iwin and ScalableViT need it. Files written by `vitrail.weights.save` say it themselves.
         new_window: The model's windows may differ from the trained ones; bias and position tables are then resized
             bicubically, as Swin's release does.
-        new_classes: The head may have another number of classes; what counts them then stays as initialised.
+        new_classes: The head may have another number of classes; what counts them then stays as initialised. So does a
+            generator's table of labels, but for its last row, that of no label, where both have one. A file that does
+            not say so is taken to have one.
         partial: Keys may be missing or left over; the report names them.
     Raises:
         InputError: a file that cannot be read, other heads or structure, another window or class count without
@@ -176,11 +180,17 @@ class _Plan:
                     if not new_classes:
                         raise InputError(_other_classes(model, name, value.shape[0], parameter.shape[0]))
                     self.renewed.append(name)
+                    if isinstance(model, Generator) and model.null is not None and self._drops_labels():
+                        self.values[name] = torch.cat([parameter[:-1], value[-1:].to(parameter)])
                     continue
                 value = self._resized(model, name, value, new_window)
                 self.resized.append(name)
             self.values[name] = value
         self.missing = [n for n in self.parameters if n not in self.values and n not in self.renewed]
+
+    def _drops_labels(self) -> bool:
+        """Whether a generator's file has a row of no label, its last one."""
+        return getattr(self.spec, "label_drop", 1.0) > 0
 
     def _resized(self, model: Network, name: str, value: Tensor, allowed: bool) -> Tensor:
         """A table for another window or grid as this model's."""
@@ -224,7 +234,7 @@ class _Plan:
         left = [key for key in self.state if key not in self.used]
         return Report(
             layout=layout,
-            loaded=tuple(self.values),
+            loaded=tuple(name for name in self.values if name not in self.renewed),
             resized=tuple(self.resized),
             renewed=tuple(self.renewed),
             missing=tuple(self.missing),
@@ -248,6 +258,11 @@ def _other_classes(model: Network, name: str, came: int, wanted: int) -> str:
             f"{name}: the file has {came} rows, {model.name} with {model.num_classes} classes {wanted}; build it with "
         )
         return line + "as many classes as the file has, or pass new_classes=True for fresh layers."
+    if isinstance(model, Generator):
+        return (
+            f"{name}: the file has {came} rows of labels, {model.name} with {model.num_classes} classes {wanted}; "
+            "build it with as many classes as the file has, or pass new_classes=True for a table that begins anew."
+        )
     return (
         f"{name}: the file has {came} classes, {model.name} {wanted}; build it with num_classes={came}, or pass "
         "new_classes=True for a fresh head."
