@@ -1,20 +1,24 @@
 """Make what the docs and the README show: tables from the models and recipes themselves, pictures by our own code.
 
-python docs/make.py            writes the files
-python docs/make.py --check    writes nothing, and fails if a table is not what it would write
+python docs/make.py                 writes the files
+python docs/make.py --check         writes nothing, and fails if a table is not what it would write
+python docs/make.py --check NAME    of one file only, such as README.md or recipes.md
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 import vitrail
 from vitrail.data.moving import CLASSES, CYCLE, Moving
-from vitrail.insight.dense_figures import DENSE_FIGURES, DenseFigure
+from vitrail.insight import reach_page, tables, tables_show
+from vitrail.insight.costs import costs, count_all
+from vitrail.insight.dense_figures import DENSE_FIGURES
 from vitrail.insight.figures import FIGURES, Figure
 from vitrail.models.catalogue import ROWS
 from vitrail.recipes.find import RECIPES
@@ -45,25 +49,24 @@ def model_table() -> str:
 
 
 def figure_row(figure: Figure) -> str:
-    """One row of a paper's table beside ours."""
-    ours = figure.ours()
-    millions, giga = (f"{value:g}" if value is not None else "–" for value in figure.printed)
-    measured = "–" if figure.giga is None else f"{figure.giga:.3f}"
+    """What one network should cost beside what it costs."""
+    ours = costs(figure.network)
+    expected = "–" if figure.giga is None else f"{figure.giga:.3f}"
     return (
-        f"| {figure.row} | `{figure.call}` | {ours['parameters']:,} | {figure.parameters:,} | {millions} "
-        f"| {ours['multiply_adds'] / 1e9:.3f} | {measured} | {giga} |"
+        f"| {figure.row} | `{figure.network.call}` | {ours.parameters:,} | {figure.parameters:,} "
+        f"| {ours.whole / 1e9:.3f} | {expected} |"
     )
 
 
 def figures_page() -> str:
-    """docs/figures.md: the papers' figures, the releases' and ours."""
+    """docs/figures.md: what the releases count, and ours."""
     parts = [
-        "# The papers' figures beside ours",
-        "Made by `docs/make.py` from `vitrail.insight.figures`; a test holds every row. Parameters are counted to the "
-        "last one. Multiply-adds are of one picture, or one clip of 32 frames, at 224² where no size is named, in 10⁹, "
-        "with both products of attention; *expected* is the released code measured the same way, or what the described "
-        "structure comes to where none was released, *printed* what the paper's table shows (ScalableViT-B and -L "
-        'leave the products of attention out; Iwin\'s "down: DWConv" counts a depthwise convolution as a dense one).',
+        "# What the releases count, and ours",
+        "Made by `docs/make.py` from `vitrail.insight.figures`; a test holds every row. What the papers print stands "
+        "in [their tables](tables.md). Parameters are counted to the last one. Multiply-adds are of one picture, one "
+        "clip of 32 frames or one latent, at 224² where no size is named, in 10⁹, with both products of attention; "
+        "*expected* is the released code measured the same way, or what the described structure comes to where none "
+        "was released.",
         "**Iwin on clips.** The paper prints 74 G for Iwin-T beside Swin-T's 88 G, and 140 G for Iwin-S beside 166 G, "
         "but leaves the products of attention out of its own and not out of Swin's. Counted alike Iwin-T costs 109 G, "
         "a quarter more than Swin-T, and Iwin-S 199 G, a fifth more than Swin-S: a window of Iwin holds "
@@ -72,49 +75,45 @@ def figures_page() -> str:
         "moments, interleaved along time, bring it 6 % below, windows of 4 × 4 in space 1 %. None of them was trained "
         "on Kinetics; what they learn of [drawn motions](video.md#what-it-costs-and-what-time-needs) was measured.",
     ]
-    for table in dict.fromkeys(figure.table for figure in FIGURES):
-        parts.append(f"## {table}")
-        head = "| row | ours is | parameters | expected | printed, M | multiply-adds, G | expected | printed |"
-        rows = [figure_row(figure) for figure in FIGURES if figure.table == table]
-        parts.append("\n".join([head, "|---|---|--:|--:|--:|--:|--:|--:|", *rows]))
+    for title in dict.fromkeys(figure.table for figure in FIGURES):
+        parts.append(f"## {title}")
+        head = "| row | ours is | parameters | expected | multiply-adds, G | expected |"
+        parts.append(table(head, [figure_row(figure) for figure in FIGURES if figure.table == title]))
     return "\n\n".join([*parts, *dense_tables()]) + "\n"
 
 
-def dense_row(figure: DenseFigure) -> str:
-    """One detector or segmenter in both ways of counting beside what a paper prints."""
-    ours = figure.ours()
-    millions, giga = (f"{value:g}" if value is not None else "–" for value in figure.printed)
-    counted = "–" if giga == "–" else "with" if figure.products else "without"
-    gap = f"{figure.alike(ours) / figure.printed[1] - 1:+.1%}" if figure.printed[1] else "–"
-    costs = " | ".join(f"{value / 1e9:.2f}" for value in (ours.whole, ours.without, ours.padding))
-    return (
-        f"| `{figure.name}` | {ours.parameters:,} | {figure.parameters:,} | {millions} | {costs} | {giga} | {counted} "
-        f"| {figure.alike(ours):.1f} | {gap} |"
-    )
+def dense_row(figure: Figure) -> str:
+    """One detector or segmenter in both ways of counting."""
+    ours = costs(figure.network)
+    counted = " | ".join(f"{value / 1e9:.2f}" for value in (ours.whole, ours.without, ours.padding, ours.released))
+    return f"| `{figure.name}` | {ours.parameters:,} | {figure.parameters:,} | {counted} |"
 
 
 def dense_tables() -> list[str]:
     """The part of docs/figures.md on detectors and segmenters."""
     parts = [
-        "# Detectors and segmenters",
+        "## Detectors and segmenters",
         "Of detectors at 800 × 1280 with 1000 regions and 100 masks, 80 classes; of segmenters at 512 × 2048 without "
         "the auxiliary head, 150 classes. Two ways of counting: *with* the products of attention, and *without* them, "
         "as counters of modules do. Printed figures mix the two: Swin's own detection and UperNet figures have them, "
         "those of Iwin and ScalableViT do not, nor do Swin's in ScalableViT's table 3 and its Semantic FPN column. "
         "The releases also project the zeros that fill up windows; ours does not where that is cheaper, and *padding* "
-        "is what it saves. *Alike* is ours counted as the printed figure was, padding added. Counted alike and whole, "
-        "Mask R-CNN on Iwin-T costs more than on Swin-T by the difference of the first column, not by 1 G. "
-        "*Expected* parameters are those of the released backbone and of the standard head, counted layer by layer.",
+        "is what it saves. *Released* is the first and the third together, everything that the released network "
+        "multiplies. Counted alike and whole, Mask R-CNN on Iwin-T costs more than on Swin-T by the difference of the "
+        "first column, not by 1 G. *Expected* parameters are those of the released backbone and of the standard head, "
+        "counted layer by layer.",
     ]
-    for table in dict.fromkeys(figure.table for figure in DENSE_FIGURES):
-        head = (
-            "| model | parameters | expected | printed, M | with, G | without | padding | printed | counted | alike "
-            "| gap |"
-        )
-        rows = [dense_row(figure) for figure in DENSE_FIGURES if figure.table == table]
-        parts.append(f"## {table}")
-        parts.append("\n".join([head, "|---|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|", *rows]))
+    for title in dict.fromkeys(figure.table for figure in DENSE_FIGURES):
+        head = "| model | parameters | expected | with, G | without | padding | released |"
+        rows = [dense_row(figure) for figure in DENSE_FIGURES if figure.table == title]
+        parts.append(f"### {title}")
+        parts.append("\n".join([head, "|---|" + "--:|" * 6, *rows]))
     return parts
+
+
+def tables_page() -> str:
+    """docs/tables.md: what `vitrail tables --markdown` says."""
+    return tables_show.markdown(tables.make_rows())
 
 
 def recipe_row(name: str) -> str:
@@ -207,22 +206,28 @@ def recipes_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> dict[Path, str]:
-    """What each made file should hold."""
-    readme = (ROOT / "README.md").read_text()
-    before, _, after = readme.split(MARK)
-    return {
-        ROOT / "README.md": f"{before}{MARK}\n{model_table()}\n{MARK}{after}",
-        DOCS / "figures.md": figures_page(),
-        DOCS / "recipes.md": recipes_page(),
-    }
+def readme() -> str:
+    """README.md with its table of models."""
+    before, _, after = (ROOT / "README.md").read_text().split(MARK)
+    return f"{before}{MARK}\n{model_table()}\n{MARK}{after}"
+
+
+# what makes each file
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "README.md": readme,
+    DOCS / "figures.md": figures_page,
+    DOCS / "tables.md": tables_page,
+    DOCS / "reach.md": reach_page.page,
+    DOCS / "recipes.md": recipes_page,
+}
 
 
 def pictures() -> None:
-    """docs/pictures: windows of one 8 x 8 grid, 4 x 4 tokens each; a cycle of each drawn motion."""
+    """docs/pictures: windows of one 8 x 8 grid, 4 x 4 tokens each; a cycle of each drawn motion; Iwin-T's reach."""
     (DOCS / "pictures").mkdir(exist_ok=True)
     draw_kinds(DOCS / "pictures" / "windows.png")
     draw_motions(DOCS / "pictures" / "moving.gif")
+    reach_page.picture(DOCS / "pictures")
 
 
 def draw_motions(path: Path, side: int = 96, gap: int = 6) -> None:
@@ -239,7 +244,12 @@ def draw_motions(path: Path, side: int = 96, gap: int = 6) -> None:
 
 
 def main() -> None:
-    made = pages()
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    wanted = {path: make for path, make in PAGES.items() if not names or path.name in names}
+    if DOCS / "figures.md" in wanted and DOCS / "tables.md" in wanted:
+        printed = (row.network for row in tables.printed_rows())
+        count_all([*printed, *(figure.network for figure in [*FIGURES, *DENSE_FIGURES])])
+    made = {path: make() for path, make in wanted.items()}
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         if stale:
@@ -249,7 +259,8 @@ def main() -> None:
         return
     for path, text in made.items():
         path.write_text(text)
-    pictures()
+    if not names:
+        pictures()
 
 
 if __name__ == "__main__":

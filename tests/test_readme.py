@@ -80,5 +80,7 @@ def test_the_mixer_of_the_contributing_page(monkeypatch):
 
 
 def test_tables_are_what_the_models_give():
-    done = subprocess.run([sys.executable, ROOT / "docs" / "make.py", "--check"], capture_output=True, text=True)
+    """docs/tables.md and docs/figures.md are held by tests/insight/test_tables.py, which counts their networks once."""
+    check = [sys.executable, ROOT / "docs" / "make.py", "--check", "README.md", "recipes.md"]
+    done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import typer
 
 from vitrail import heap
 from vitrail.cli import (
+    ablate,
     bench,
     check,
     compare,
@@ -17,11 +18,14 @@ from vitrail.cli import (
     eval,
     export,
     latents,
+    look,
     models,
     pack,
     predict,
+    reach,
     recipes,
     sample,
+    tables,
     train,
 )
 from vitrail.errors import InputError
@@ -45,6 +49,10 @@ app.command("sample")(sample.sample)
 app.command("latents")(latents.latents)
 app.command("pack")(pack.pack)
 app.command("compare")(compare.compare)
+app.command("tables")(tables.tables)
+app.command("look")(look.look)
+app.command("ablate")(ablate.ablate)
+app.command("reach")(reach.reach)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
 app.command("export")(export.export)

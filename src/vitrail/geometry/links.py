@@ -135,7 +135,14 @@ def _compose(second: Tensor, first: Tensor) -> Tensor:
         return second
     if torch.equal(second, identity):
         return first
-    return second.float() @ first.float() > 0
+    counts = second.sum(1)
+    if not counts.numel() or counts.min() == 0 or 8 * counts.max() > len(counts):
+        return second.float() @ first.float() > 0
+    rows, columns = second.nonzero(as_tuple=True)  # few a row: the rows that each reads, put together
+    starts = counts.cumsum(0) - counts
+    read = columns[starts][:, None].repeat(1, int(counts.max()))
+    read[rows, torch.arange(len(rows)) - starts[rows]] = columns
+    return first[read].any(1)
 
 
 def _absorb(terms: tuple[Term, ...]) -> tuple[Term, ...]:
@@ -150,4 +157,7 @@ def _absorb(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 
 def _inside(term: Term, other: Term) -> bool:
+    borders = ((a[:: max(len(a) - 1, 1)], b[:: max(len(b) - 1, 1)]) for a, b in zip(term, other, strict=True))
+    if not all(bool((a <= b).all()) for a, b in borders):
+        return False  # terms of many blocks differ at the border, if anywhere: two rows tell most apart
     return all(bool((a <= b).all()) for a, b in zip(term, other, strict=True))
