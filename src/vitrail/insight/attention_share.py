@@ -97,7 +97,7 @@ def window_weights(mixer: WindowAttention, tokens: Tensor, mask: Tensor | None) 
 def reduced_share(mixer: ScalableAttention, x: Tensor, relevance: Tensor) -> Tensor:
     """SSA: what a reduced key gets goes to the positions it was made from, in the shares of the reduction's kernel."""
     grid, s = (relevance.shape[1], relevance.shape[2]), mixer.reduction
-    small = mixer._reduced(x) if s > 1 else x.flatten(1, 2)
+    small = mixer.reduced(x) if s > 1 else x.flatten(1, 2)
     q = mixer.q(x).flatten(1, 2).unflatten(-1, (mixer.heads, -1)).transpose(1, 2)  # (B, h, T, D)
     k = mixer.k(small) if s > 1 else mixer.kv(small).chunk(2, -1)[0]
     k = k.unflatten(-1, (mixer.heads, -1)).transpose(1, 2)  # (B, h, R, D)

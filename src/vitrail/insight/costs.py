@@ -128,7 +128,7 @@ def measured(model: nn.Module, shape: tuple[int, ...], output: bool) -> tuple[in
         assert isinstance(mixer, WindowAttention)
         axes, channels = mixer.windows.axes(came[0].shape[1:-1]), came[0].shape[-1]
         rows = prod(axis.padded for axis in axes) - prod(axis.length for axis in axes)
-        padding += rows * channels**2 * (3 * mixer._before(came[0]) + output)
+        padding += rows * channels**2 * (3 * mixer.projects_first(came[0]) + output)
 
     hooks = [m.register_forward_pre_hook(add) for m in model.modules() if isinstance(m, WindowAttention)]
     whole, without = count.both(model, shape)

@@ -50,7 +50,7 @@ class ScalableAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q = self.q(x).flatten(1, 2)
         if self.reduction > 1:
-            small = self._reduced(x)
+            small = self.reduced(x)
             k, v = self.k(small), self.v(small)
         else:
             k, v = self.kv(x).flatten(1, 2).chunk(2, -1)
@@ -58,7 +58,7 @@ class ScalableAttention(nn.Module):
         y = fused_attention(q, k, v, self.scale).transpose(1, 2)
         return self.proj(y.reshape(x.shape))
 
-    def _reduced(self, x: Tensor) -> Tensor:
+    def reduced(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, R, c)."""
         s = self.reduction
         bottom, right = (-(-side // s) * s - side for side in x.shape[1:3])

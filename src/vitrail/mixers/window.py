@@ -93,7 +93,7 @@ class WindowAttention(nn.Module):
     def _through_windows(self, x: Tensor) -> Tensor:
         """Each token once into its window and once back; projected there, or before where padding would cost more."""
         pad = self.qkv.bias
-        if self._before(x):
+        if self.projects_first(x):
             found = moves.apply(self.windows, self.attend, self.qkv(x), pad)
         else:
             found = moves.apply(self.windows, lambda tokens, mask: self.attend(self.qkv(tokens), mask), x)
@@ -115,7 +115,7 @@ class WindowAttention(nn.Module):
         like = x.new_empty((), dtype=dtype).expand(*x.shape[:-1], 3 * x.shape[-1])
         return supported(like, self.windows, self.heads) is None
 
-    def _before(self, x: Tensor) -> bool:
+    def projects_first(self, x: Tensor) -> bool:
         """Whether the rows that padding adds cost more to project than two thirds more channels cost to move."""
         axes = self.windows.axes(x.shape[1:-1])
         rows, padded = prod([a.length for a in axes]), prod([a.padded for a in axes])
