@@ -25,27 +25,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from over_seeds import BATCH, done, learnt, seeds, small, stated, verdict
 
 from vitrail import keep_memory
 from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
-from vitrail.data.settings import Augment, Preprocessing
 from vitrail.draw.style import COLOURS, INK, figure, quiet, save
 from vitrail.insight.machine import machine, versions
-from vitrail.insight.student import estimate
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import describe
-from vitrail.recipes.find import find
-from vitrail.recipes.recipe import AdamW, Cosine, Folder, Model, Recipe
-from vitrail.recipes.run import Options, prepare, train
+from vitrail.recipes.recipe import AdamW, Cosine, Model, Recipe
+from vitrail.recipes.run import Options, prepare
 from vitrail.recipes.sources import open_split
 from vitrail.tasks.classify import Classify
 from vitrail.train.checkpoint import Checkpoints
@@ -56,7 +52,7 @@ from vitrail.train.record import read as read_run
 from vitrail.weights import open_model
 from vitrail.weights.change import changed
 
-CPU, SIDE, WINDOW, STEPS, BATCH, CLASSES = torch.device("cpu"), 64, 4, 43, 64, 10
+CPU, SIDE, WINDOW, STEPS, CLASSES = torch.device("cpu"), 64, 4, 43, 10
 FACTORS = (1.0, 1.5, 2.0, 3.0)
 WAYS = ("grown", "kept", "tuned")
 # grids of 16, 8 and 4 tokens a side: 4, 2 and 1 windows, as the papers' last three stages have at 224 with windows of 7
@@ -70,6 +66,8 @@ RULE = (
     "at a size and in a way Iwin carries over better if the 95 % t interval over seeds of (Iwin there - Iwin at 1) - "
     "(Swin there - Swin at 1), top-1, is above 0; Swin if it is below"
 )
+
+BETTER = ("Iwin carries over better", "Swin carries over better")
 
 
 @cache
@@ -98,20 +96,7 @@ def parameters(which: str) -> int:
 
 def recipe(which: str, data: Path, seed: int, epochs: int) -> Recipe:
     """Training at 64 pixels."""
-    return replace(
-        find("finetune"),
-        model=model_of(which, SIDE),
-        data=Folder(str(data)),
-        optimizer=AdamW(lr=2e-3, weight_decay=0.05),
-        schedule=Cosine(warmup=1, start=1e-5, end=1e-5),
-        epochs=epochs,
-        batch=BATCH,
-        preprocessing=Preprocessing(share=None, mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262)),
-        augment=Augment(shift=0.125, flip=0.5),
-        smoothing=0.1,
-        clip=5.0,
-        seed=seed,
-    )
+    return small(model_of(which, SIDE), data, seed, epochs)
 
 
 def tuning(which: str, data: Path, seed: int, side: int, weights: Path) -> Recipe:
@@ -155,32 +140,20 @@ def main() -> None:
 def learn(which: str, seed: int, given: argparse.Namespace) -> None:
     """The runs of a model and a seed that are not there yet."""
     out = given.folder / f"seed_{seed}" / which
-    done(out, lambda: trained(out, recipe(which, given.data, seed, given.epochs)))
+    done(out, lambda out: trained(out, recipe(which, given.data, seed, given.epochs)))
     for side in sides():
         there = out.with_name(f"{which}_at_{side}")
         chosen = tuning(which, given.data, seed, side, out / "model.safetensors")
-        done(there, lambda there=there, chosen=chosen: tuned(there, chosen))
+        done(there, lambda there, chosen=chosen: tuned(there, chosen))
 
 
 def sides() -> list[int]:
     return [round(SIDE * factor) for factor in FACTORS]
 
 
-def done(out: Path, make: Callable[[], dict[str, Any]]) -> None:
-    """Writes row.json into a run that is not done: what it gives, and the processor's time since it was last begun."""
-    if (out / "row.json").is_file():
-        return
-    begun = time.process_time()
-    row = {**make(), "core_seconds": round(time.process_time() - begun, 1)}
-    (out / "row.json").write_text(json.dumps(row) + "\n")
-    print(out.parent.name, out.name, json.dumps(row), flush=True)
-
-
 def trained(out: Path, chosen: Recipe) -> dict[str, Any]:
     """Trains, and measures at every size, with windows kept and grown."""
-    summary = train(chosen, out, Options("cpu", workers=0), resume="auto")
-    if not summary:
-        raise SystemExit("Stopped; the same command goes on.")
+    summary = learnt(out, chosen)
     model = open_model(out / "model.safetensors")[0]
     return {
         "parameters": summary["parameters"],
@@ -218,7 +191,7 @@ def tuned(out: Path, chosen: Recipe) -> dict[str, Any]:
 
 def told(folder: Path) -> dict[str, Any]:
     """What is in FOLDER: accuracies by seed, their means with intervals, differences within seeds, and verdicts."""
-    found = sorted(int(path.name.removeprefix("seed_")) for path in folder.glob("seed_*"))
+    found = seeds(folder)
     rows = [row for seed in found for which in MODELS if (row := read_row(folder, seed, which))]
     by = {(row["seed"], row["model"]): row for row in rows}
     pairs = [(by[seed, "iwin"], by[seed, "swin"]) for seed in found if {(seed, "iwin"), (seed, "swin")} <= by.keys()]
@@ -237,7 +210,9 @@ def told(folder: Path) -> dict[str, Any]:
                 first[way][side] - first["kept"][SIDE] - second[way][side] + second["kept"][SIDE]
                 for first, second in both
             )
-            differences.append({**at, "top1": less, "change": change, "verdict": verdict(change) if factor > 1 else ""})
+            differences.append(
+                {**at, "top1": less, "change": change, "verdict": verdict(change, *BETTER) if factor > 1 else ""}
+            )
     return {
         "machine": machine(CPU),
         "versions": versions(),
@@ -264,23 +239,6 @@ def read_row(folder: Path, seed: int, which: str) -> dict[str, Any] | None:
     seconds = {"trained": row["core_seconds"], **{side: each["core_seconds"] for side, each in more.items()}}
     tuned = {side: each["top1"] for side, each in more.items()}
     return {"seed": seed, "model": which, **row, **by_side, "tuned": tuned, "core_seconds": seconds}
-
-
-def stated(values: Iterable[float]) -> dict[str, Any] | None:
-    """The mean in per cent and its 95 % interval over seeds; None of no values."""
-    found = [100 * value for value in values]
-    if not found:
-        return None
-    worth = estimate(found)
-    return {key: None if value is None else round(value, 3) for key, value in worth._asdict().items() if key != "p"}
-
-
-def verdict(change: dict[str, Any] | None) -> str:
-    if not change or change["low"] is None:
-        return "too few seeds"
-    if change["low"] > 0:
-        return "Iwin carries over better"
-    return "Swin carries over better" if change["high"] < 0 else "not resolved"
 
 
 def table(document: dict[str, Any]) -> str:

@@ -28,27 +28,23 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from over_seeds import done, learnt, seeds, small, stated, verdict
 from safetensors.torch import save_file
 
 from vitrail import keep_memory
 from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
-from vitrail.data.settings import Augment, Preprocessing
 from vitrail.draw.style import COLOURS, INK, PALE, figure, quiet, save
 from vitrail.errors import InputError
 from vitrail.insight.machine import machine, versions
-from vitrail.insight.student import estimate
 from vitrail.models.catalogue import create_model
-from vitrail.recipes.find import find
-from vitrail.recipes.recipe import AdamW, Cosine, Folder, Model, Recipe
-from vitrail.recipes.run import Options, train
+from vitrail.recipes.recipe import AdamW, Cosine, Model, Recipe
 from vitrail.recipes.sources import open_split
 from vitrail.tasks.classify import Classify
 from vitrail.train.loop import Setting, measure
@@ -80,20 +76,7 @@ RULE = f"the mismatch costs if the 95 % t interval over seeds of top-1 of {COST}
 
 def recipe(data: Path, layout: str, seed: int, epochs: int) -> Recipe:
     """Learning the first classes."""
-    return replace(
-        find("finetune"),
-        model=Model(NAME, SIZE, {**FIELDS, "heads": HEADS[layout]}),
-        data=Folder(str(data)),
-        optimizer=AdamW(lr=2e-3, weight_decay=0.05),
-        schedule=Cosine(warmup=1, start=1e-5, end=1e-5),
-        epochs=epochs,
-        batch=64,
-        preprocessing=Preprocessing(share=None, mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262)),
-        augment=Augment(shift=0.125, flip=0.5),
-        smoothing=0.1,
-        clip=5.0,
-        seed=seed,
-    )
+    return small(Model(NAME, SIZE, {**FIELDS, "heads": HEADS[layout]}), data, seed, epochs)
 
 
 def tuning(data: Path, layout: str, seed: int, epochs: int, weights: Path | None) -> Recipe:
@@ -172,21 +155,9 @@ def place(way: str) -> str:
     return way.replace(" ", "_")
 
 
-def done(out: Path, make: Callable[[Path], dict[str, Any]]) -> None:
-    """Writes row.json into a run that is not done: what it gives, and the processor's time since it was last begun."""
-    if (out / "row.json").is_file():
-        return
-    begun = time.process_time()
-    row = {**make(out), "core_seconds": round(time.process_time() - begun, 1)}
-    (out / "row.json").write_text(json.dumps(row) + "\n")
-    print(out.parent.name, out.name, json.dumps(row), flush=True)
-
-
 def trained(out: Path, chosen: Recipe) -> dict[str, Any]:
     """Learns the first classes, and asks what the network says with the other layout's heads."""
-    summary = train(chosen, out, Options("cpu", workers=0), resume="auto")
-    if not summary:
-        raise SystemExit("Stopped; the same command goes on.")
+    summary = learnt(out, chosen)
     heads = next(each for each in HEADS.values() if each != chosen.model.overrides["heads"])
     right, refused = mismatched(out / "model.safetensors", chosen, heads)
     return {
@@ -199,9 +170,7 @@ def trained(out: Path, chosen: Recipe) -> dict[str, Any]:
 
 
 def tuned(out: Path, chosen: Recipe) -> dict[str, Any]:
-    summary = train(chosen, out, Options("cpu", workers=0), resume="auto")
-    if not summary:
-        raise SystemExit("Stopped; the same command goes on.")
+    summary = learnt(out, chosen)
     return {"top1": round(summary["top1"], 5), "curve": [round(epoch["top1"], 4) for epoch in read_run(out)]}
 
 
@@ -230,8 +199,7 @@ def alone(file: Path) -> Path:
 
 def told(folder: Path) -> dict[str, Any]:
     """What is in FOLDER: each seed's numbers, their means with intervals, differences within seeds, and the verdict."""
-    seeds = sorted((path for path in folder.glob("seed_*")), key=lambda path: int(path.name.removeprefix("seed_")))
-    rows = [{"seed": int(path.name.removeprefix("seed_")), **runs(path)} for path in seeds]
+    rows = [{"seed": seed, **runs(folder / f"seed_{seed}")} for seed in seeds(folder)]
     top1 = {way: stated(row[way]["top1"] for row in rows if way in row) for way in WAYS}
     after = {
         "as A": stated(row["before_A"]["top1"] for row in rows if "before_A" in row),
@@ -253,7 +221,7 @@ def told(folder: Path) -> dict[str, Any]:
         "right after loading": after,
         "differences": differences,
         "rule": RULE,
-        "verdict": verdict(differences[COST]),
+        "verdict": verdict(differences[COST], "the mismatch costs", "the mismatch helps"),
         "rows": rows,
     }
 
@@ -263,23 +231,6 @@ def runs(folder: Path) -> dict[str, Any]:
     names = {**{f"before_{layout}": f"before_{layout}" for layout in HEADS}, **{way: place(way) for way in WAYS}}
     files = {name: folder / where / "row.json" for name, where in names.items()}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()}
-
-
-def stated(values: Iterable[float]) -> dict[str, Any] | None:
-    """The mean in per cent and its 95 % interval over seeds; None of no values."""
-    found = [100 * value for value in values]
-    if not found:
-        return None
-    worth = estimate(found)
-    return {key: None if value is None else round(value, 3) for key, value in worth._asdict().items() if key != "p"}
-
-
-def verdict(cost: dict[str, Any] | None) -> str:
-    if not cost or cost["low"] is None:
-        return "too few seeds"
-    if cost["low"] > 0:
-        return "the mismatch costs"
-    return "the mismatch helps" if cost["high"] < 0 else "not resolved"
 
 
 def draw(path: Path, document: dict[str, Any]) -> None:

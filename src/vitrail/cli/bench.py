@@ -97,21 +97,13 @@ def bench(
 
 def _check(texts: Sequence[str]) -> None:
     """Raises: InputError for generators of pictures and models of language, no contenders, by name or as a run."""
-    from vitrail.models.catalogue import ROWS
-    from vitrail.models.generator import GeneratorSpec
     from vitrail.recipes import find
 
     for text in texts:
         name = text.partition("@")[0]
         run = Path(name)
         model = find.of_run(run).model.name if name and (run / "recipe.json").is_file() else name
-        refusals.language(model, name, "bench")
-        row = ROWS.get(model)
-        if row and isinstance(row.spec, GeneratorSpec):
-            raise InputError(
-                f"{name} makes pictures, and bench times models that look at them; `vitrail sample RUN --grid out.png` "
-                "draws what it makes."
-            )
+        refusals.makers(model, name, "bench")
 
 
 def typed(arguments: Sequence[str]) -> str:

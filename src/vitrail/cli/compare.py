@@ -15,18 +15,12 @@ def compare(
 ) -> None:
     """Show runs side by side: numbers, recipes, curves, the hardest pictures."""
     from vitrail.cli import read, refusals
-    from vitrail.errors import InputError
     from vitrail.insight import compare
     from vitrail.recipes import find
 
     for run in runs:
         if (run / "recipe.json").is_file():
-            refusals.language(find.of_run(run).model.name, str(run), "compare")
-        if (run / "recipe.json").is_file() and find.of_run(run).preprocessing.kind == "generation":
-            raise InputError(
-                f"{run} makes pictures, and runs are compared by the classes they tell: `vitrail sample {run} --grid "
-                "out.png` draws its samples, `vitrail eval` measures them."
-            )
+            refusals.makers(find.of_run(run).model.name, str(run), "compare")
     document = compare.compare(runs, out)
     if as_json:
         return read.show_json(document)

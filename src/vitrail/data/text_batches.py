@@ -5,9 +5,6 @@ Letters: T tokens there are, B windows of a batch, N tokens that a model reads o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from PIL import Image
 from torch import Tensor
@@ -61,9 +58,6 @@ class TextBatches(Batches):
         starts = [self.windows.start(draw.epoch, index) for index in draw.indices]
         found = self.windows.texts.batch(starts, self.windows.length)
         return Batch(found.inputs.contiguous(), found.targets.contiguous(), tuple(f"token {at}" for at in starts))
-
-    def join(self, loaded: Sequence[Any], draw: Draw, skipped: tuple[str, ...]) -> Batch:
-        raise NotImplementedError("windows are read together, by `load`")
 
 
 def nothing(length: int) -> Batch:
