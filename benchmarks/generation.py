@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, median, quantiles
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -32,7 +31,9 @@ from PIL import Image, ImageDraw, ImageFont
 from vitrail import keep_memory
 from vitrail.data.generation_batches import FlowBatch
 from vitrail.draw.curves import draw_curves
+from vitrail.export.timing import seconds, spread
 from vitrail.flow.objective import Objective
+from vitrail.insight.bench import wait_for
 from vitrail.insight.machine import machine, versions
 from vitrail.models.catalogue import create_model, describe
 from vitrail.models.generator import Generator
@@ -114,12 +115,10 @@ def in_turn(classes: int, device: torch.device) -> list[dict[str, Any]]:
         runs = [stepper(name, classes, side, batch, device) for name in NAMES]
         for run in runs:
             run()
-        times = [[seconds_of(run, device) for run in runs] for _ in range(ROUNDS)]
-        low, middle, high = quantiles([other / own for own, other in times], n=4, method="inclusive")
-        seconds = {name: round(median(each), 5) for name, each in zip(NAMES, zip(*times, strict=True), strict=True)}
-        rows.append(
-            {"grid": side, "batch": batch, "seconds": seconds, "faster": [round(r, 3) for r in (middle, low, high)]}
-        )
+        times = [[seconds(run, 1, wait_for(device)) for run in runs] for _ in range(ROUNDS)]
+        faster = [round(ratio, 3) for ratio in spread([other / own for own, other in times])]
+        middles = {name: round(median(each), 5) for name, each in zip(NAMES, zip(*times, strict=True), strict=True)}
+        rows.append({"grid": side, "batch": batch, "seconds": middles, "faster": faster})
     return rows
 
 
@@ -139,14 +138,6 @@ def stepper(name: str, classes: int, side: int, batch: int, device: torch.device
         optimizer.step()
 
     return step
-
-
-def seconds_of(run: Callable[[], None], device: torch.device) -> float:
-    begun = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun
 
 
 def draw(path: Path, folder: Path) -> None:

@@ -26,7 +26,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +40,11 @@ from vitrail import keep_memory
 from vitrail.data.text_settings import TextPreprocessing
 from vitrail.draw.bits import draw_lengths, draw_positions
 from vitrail.draw.style import COLOURS, figure, quiet, save
+from vitrail.export.timing import seconds, spread
+from vitrail.insight.bench import wait_for
 from vitrail.insight.growth import fit
 from vitrail.insight.machine import machine, versions
-from vitrail.insight.memory import MALLOC, RESET
+from vitrail.insight.memory import MALLOC, RESET, status
 from vitrail.models.catalogue import create_model
 from vitrail.models.iwin_lm import LanguageModel
 from vitrail.recipes.find import find
@@ -175,16 +176,6 @@ def steps_of(model: LanguageModel, length: int, device: torch.device) -> dict[st
     return {"forward": forward, "step": step}
 
 
-def seconds_of(run: Callable[[], None], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    begun = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun
-
-
 def cost(given: argparse.Namespace) -> None:
     """Writes FOLDER/cost_DEVICE.json, after each length anew."""
     device, ways = torch.device(given.device), given.only or COSTS
@@ -202,7 +193,7 @@ def cost(given: argparse.Namespace) -> None:
         total = 0.0
         for key in [*runs]:
             try:
-                warm = seconds_of(runs[key], device)
+                warm = seconds(runs[key], 1, wait_for(device))
                 total += warm
             except torch.OutOfMemoryError as error:
                 print(f"{key} at {length}: {str(error).splitlines()[0]}", flush=True)
@@ -213,7 +204,7 @@ def cost(given: argparse.Namespace) -> None:
                 slow.add(key)
         for _ in range(max(1, min(given.rounds, int(60 * given.minutes / max(total, 1e-9))))):
             for key, run in runs.items():  # each way in turn
-                times[key].append(seconds_of(run, device))
+                times[key].append(seconds(run, 1, wait_for(device)))
         del models
         for way, mode in runs:
             peer = times.get((PEER, mode), [])
@@ -246,8 +237,7 @@ def _spread(ratios: list[float]) -> dict[str, float] | None:
     """Median and middle half of how many times faster than full attention, round by round."""
     if not ratios:
         return None
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return {"median": round(middle, 3), "low": round(low, 3), "high": round(high, 3)}
+    return {name: round(value, 3) for name, value in spread(ratios)._asdict().items()}
 
 
 def growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -258,7 +248,7 @@ def growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             points = sorted((r["length"], r["seconds"]) for r in rows if (r["way"], r["mode"]) == (way, mode))
             if len(points) < 3:
                 continue
-            whole = fit([length for length, _ in points], [seconds for _, seconds in points])
+            whole = fit([length for length, _ in points], [took for _, took in points])
             (before, first), (after, second) = points[-2:]
             last = math.log(second / first) / math.log(after / before)
             found.append(
@@ -293,15 +283,10 @@ def tell_peak(given: argparse.Namespace) -> None:
         before = torch.cuda.memory_allocated()
         run()
         return print(torch.cuda.max_memory_allocated() - before)
-    before = _status("VmRSS")
+    before = status("VmRSS")
     RESET.write_text("5")
     run()
-    print(max(_status("VmHWM") - before, 0))
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(f"{field}:")).split()[1])
+    print(max(status("VmHWM") - before, 0))
 
 
 # the cache
@@ -339,7 +324,7 @@ def cached(given: argparse.Namespace) -> None:
         for number in range(1, given.length + 1):
             reading = Reading()
             with reading.counting():
-                spent.append(seconds_of(lambda: model.step(token, cache), device))  # noqa: B023
+                spent.append(seconds(lambda: model.step(token, cache), 1, wait_for(device)))  # noqa: B023
             if number in marks:
                 layer = cache.reads(number - 1)
                 recent = spent[-64:]

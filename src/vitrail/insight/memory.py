@@ -55,10 +55,10 @@ def measure(contender: Contender, setting: Setting) -> int:
     gc.collect()
     if setting.device.type == "cuda":
         return _on_cuda(made.step, reserved=contender.way == "compiled" and setting.mode == "infer")
-    before = _status("VmRSS")
+    before = status("VmRSS")
     RESET.write_text("5")
     made.step()
-    return _bytes(made.tensors()) + max(_status("VmHWM") - before, 0)
+    return _bytes(made.tensors()) + max(status("VmHWM") - before, 0)
 
 
 def _on_cuda(step: Callable[[], object], reserved: bool) -> int:
@@ -70,7 +70,7 @@ def _on_cuda(step: Callable[[], object], reserved: bool) -> int:
     return torch.cuda.max_memory_reserved() if reserved else torch.cuda.max_memory_allocated()
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
     """A field of this process's memory, in bytes."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
     return 1024 * int(line.split()[1])
