@@ -283,6 +283,23 @@ def test_an_error_lets_the_workers_go_without_the_garbage_collector() -> None:
         gc.enable()
 
 
+def test_a_script_that_holds_a_loader_ends(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import torch\n"
+        "from vitrail.data.loader import Batches, Loader\n"
+        "from vitrail.data.sample import Sample\n"
+        "class Greys:\n"
+        "    classes, targets = ('a', 'b'), [0, 1]\n"
+        "    def __len__(self): return 2\n"
+        "    def __getitem__(self, index): return Sample(torch.zeros(3, 2, 2), index, str(index))\n"
+        "held = Loader(Batches(Greys(), lambda image: image, 0), 1, False, workers=1)\n"
+        "print(sum(1 for batch in held.epoch(0)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_epoch_goes_on_in_its_middle(workers: int) -> None:
     training = loader(22, 4, workers=workers)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -15,6 +17,8 @@ from vitrail.data.transforms import Mixing, Transform
 from vitrail.errors import InputError
 
 TRIES = 16  # other pictures that training looks at before it gives a damaged one up
+
+_WITH_WORKERS: WeakSet[DataLoader[Any]] = WeakSet()
 
 
 class Draw(NamedTuple):
@@ -156,6 +160,8 @@ class Loader:
             persistent_workers=workers > 0,
             worker_init_fn=_leave_signals,
         )
+        if workers:
+            _WITH_WORKERS.add(self._loader)
 
     def __len__(self) -> int:
         """Batches per epoch of this process, each part of one counted."""
@@ -262,6 +268,17 @@ def _leave_signals(worker: int) -> None:
     """A worker does not heed what is meant for the process it works for: that one ends it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+@atexit.register  # before multiprocessing's own, which ends workers by a signal that they do not heed, and waits
+def _let_go() -> None:
+    """Ends the workers of loaders that are alive when the process ends: a script's own, or those of an error's frames.
+
+    The data loader has no public way to end them.
+    """
+    for loader in list(_WITH_WORKERS):
+        if loader._iterator is not None:
+            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def _same(batch: Any) -> Any:
