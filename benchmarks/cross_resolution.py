@@ -5,7 +5,7 @@
 
 Both learn CIFAR-10 at 64 pixels (its pictures of 32 enlarged, so that a patch is two of its pixels) for the same steps
 on the same batches, with as many parameters: Swin's MLPs are a little wider. Held-out pictures are then enlarged
-bicubically, from their 32 pixels, to 1, 1.5, 2 and 3 times 64, and seen in three ways:
+bicubically, from their 32 pixels, to 1, 1.5, 2 and 3 times 64, and seen in four ways:
 
 grown    windows grow with the picture, as both papers do it from 224 to 384: 4, 6, 8, 12 tokens a side, so that each
          stage keeps its 4, 2 or 1 windows a side. Swin's bias tables are stretched bicubically; Iwin has none
@@ -13,6 +13,8 @@ kept     the trained network as it is: windows of 4 and Swin's table as they are
          only the last stage has at 1.5, is masked
 tuned    grown, then trained on for 2752 pictures at that size, 43 steps: at three times the size that is a quarter of
          all pixels of the training of 5 epochs, at others less. At 1 the same steps: what they alone are worth
+spread   grown, and Iwin's kernels spread in proportion (dilation 2 and 3; 1.5 is none), to read the same part of the
+         picture; Swin, without kernels, is as grown. Thought of after the other three were seen, to find what differs
 
 Decided before the runs: at a size and in a way Iwin carries over better where the 95 % interval (Student's t, over
 seeds) of its top-1 less Swin's, each less its own at the size of training, is wholly above 0, Swin where it is wholly
@@ -38,6 +40,7 @@ from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
 from vitrail.draw.style import COLOURS, INK, figure, quiet, save
 from vitrail.insight.machine import machine, versions
+from vitrail.mixers.conv import DepthwiseConv
 from vitrail.models.assemble import Network
 from vitrail.models.catalogue import describe
 from vitrail.recipes.recipe import AdamW, Cosine, Model, Recipe
@@ -54,7 +57,7 @@ from vitrail.weights.change import changed
 
 CPU, SIDE, WINDOW, STEPS, CLASSES = torch.device("cpu"), 64, 4, 43, 10
 FACTORS = (1.0, 1.5, 2.0, 3.0)
-WAYS = ("grown", "kept", "tuned")
+WAYS = ("grown", "kept", "tuned", "spread")
 # grids of 16, 8 and 4 tokens a side: 4, 2 and 1 windows, as the papers' last three stages have at 224 with windows of 7
 FIELDS: dict[str, Any] = {"dim": 16, "depths": (2, 2, 4), "heads": (1, 2, 4), "padding": "masked"}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -141,6 +144,8 @@ def learn(which: str, seed: int, given: argparse.Namespace) -> None:
     """The runs of a model and a seed that are not there yet."""
     out = given.folder / f"seed_{seed}" / which
     done(out, lambda out: trained(out, recipe(which, given.data, seed, given.epochs)))
+    if which == "iwin":
+        done(out.with_name("iwin_spread"), lambda there: spread(there, out / "model.safetensors", given.data))
     for side in sides():
         there = out.with_name(f"{which}_at_{side}")
         chosen = tuning(which, given.data, seed, side, out / "model.safetensors")
@@ -168,6 +173,21 @@ def trained(out: Path, chosen: Recipe) -> dict[str, Any]:
 def grown(model: Network, side: int) -> Network:
     """As `vitrail convert --size --window` makes it: windows in proportion, tables of bias stretched."""
     return changed(model, (side, side), WINDOW * side // SIDE, None, "", [])
+
+
+def spread(out: Path, weights: Path, data: Path) -> dict[str, Any]:
+    """Measures with kernels that grow like the windows, at the sizes that are whole multiples."""
+    out.mkdir(parents=True, exist_ok=True)
+    model, found = open_model(weights)[0], {}
+    for factor, side in zip(FACTORS, sides(), strict=True):
+        if factor % 1 == 0:
+            larger = grown(model, side)
+            for each in larger.modules():
+                if isinstance(each, DepthwiseConv):
+                    each.conv.dilation = (int(factor),) * 2
+                    each.conv.padding = tuple(int(factor) * reach for reach in each.conv.padding)
+            found[side] = right(larger, side, recipe("iwin", data, 0, 1))
+    return {"spread": found}
 
 
 def right(model: Network, side: int, chosen: Recipe) -> float:
@@ -223,6 +243,10 @@ def told(folder: Path) -> dict[str, Any]:
         "rule": RULE,
         "accuracies": accuracies,
         "iwin less swin": differences,
+        "iwin's kernels spread less not": {
+            side: stated(first["spread"][side] - first["grown"][side] for first, _ in pairs if side in first["spread"])
+            for side in sides()[1:]
+        },
         "rows": rows,
     }
 
@@ -237,8 +261,13 @@ def read_row(folder: Path, seed: int, which: str) -> dict[str, Any] | None:
     more = {side: json.loads(each.read_text()) for side, each in files.items() if each.is_file()}
     by_side = {way: {int(side): value for side, value in row[way].items()} for way in ("kept", "grown")}
     seconds = {"trained": row["core_seconds"], **{side: each["core_seconds"] for side, each in more.items()}}
-    tuned = {side: each["top1"] for side, each in more.items()}
-    return {"seed": seed, "model": which, **row, **by_side, "tuned": tuned, "core_seconds": seconds}
+    by_side["tuned"] = {side: each["top1"] for side, each in more.items()}
+    by_side["spread"] = by_side["grown"]
+    if which == "iwin":
+        wider = file.parent.with_name("iwin_spread") / "row.json"
+        found = json.loads(wider.read_text())["spread"] if wider.is_file() else {}
+        by_side["spread"] = {int(side): value for side, value in found.items()}
+    return {"seed": seed, "model": which, **row, **by_side, "core_seconds": seconds}
 
 
 def table(document: dict[str, Any]) -> str:
@@ -247,7 +276,7 @@ def table(document: dict[str, Any]) -> str:
     cells = {(row["way"], row["side"], row["model"]): row["top1"] for row in document["accuracies"]}
     for row in document["iwin less swin"]:
         way, side = row["way"], row["side"]
-        if way == "kept" and side == SIDE:  # is grown
+        if row["top1"] is None or (way in ("kept", "spread") and side == SIDE):  # is grown
             continue
         each = [cells[way, side, "iwin"], cells[way, side, "swin"], row["top1"], row["change"]]
         shown = [spelt(value, signed) for value, signed in zip(each, (False, False, True, True), strict=True)]
@@ -268,37 +297,48 @@ def draw(path: Path, document: dict[str, Any]) -> None:
     """Accuracy over the size, and how much better Iwin carries over than Swin."""
     drawing = figure(12.0, 4.6)
     first, second = drawing.subplots(1, 2, width_ratios=(1.25, 1))
-    styles = {"grown": "-", "kept": ":", "tuned": "--"}
-    words = {"grown": "windows grown", "kept": "windows kept", "tuned": f"grown, {STEPS} steps of tuning"}
+    styles = {"grown": "-", "kept": ":", "tuned": "--", "spread": "-."}
+    words = {
+        "grown": "windows grown",
+        "kept": "windows kept",
+        "tuned": f"grown, {STEPS} steps of tuning",
+        "spread": "grown, Iwin's kernels spread",
+    }
     quiet(first, "top-1 of held-out pictures, %")
     for number, which in enumerate(MODELS):
-        for way in WAYS:
+        for way in WAYS[:3] if which == "swin" else WAYS:
             rows = [row for row in document["accuracies"] if (row["way"], row["model"]) == (way, which) and row["top1"]]
-            label = f"{LABELS[which]}: {words[way]}"
-            bars(first, rows, "top1", COLOURS[number], styles[way], label, (2 * number - 1) * 0.5)
-    first.legend(frameon=False, fontsize=8.5)
+            bars(first, rows, "top1", COLOURS[number], styles[way], (2 * number - 1) * 0.5)
+    first.axhline(100 / CLASSES, color=INK, linewidth=0.9)
+    first.annotate(
+        "chance", (max(sides()), 100 / CLASSES), (0, 3), textcoords="offset points", ha="right", fontsize=8.5
+    )
+    named = [first.plot([], [], color=COLOURS[number], label=LABELS[which])[0] for number, which in enumerate(MODELS)]
+    first.add_artist(first.legend(handles=named, frameon=False, fontsize=8.5, loc="upper right"))
+    drawn = [first.plot([], [], styles[way], color=INK, label=words[way])[0] for way in WAYS]
+    first.legend(handles=drawn, frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 0.08))
     quiet(second, "change from 64 pixels, Iwin's less Swin's: mean, 95 % interval")
     for number, way in enumerate(WAYS):
         rows = [row for row in document["iwin less swin"] if row["way"] == way and row["change"]]
         if way != "tuned":
             rows = [row for row in rows if row["side"] != SIDE]
-        bars(second, rows, "change", COLOURS[2 + number], styles[way], words[way], (number - 1) * 1.2)
+        bars(second, rows, "change", COLOURS[2 + number], styles[way], (number - 1) * 1.2)
+        second.plot([], [], styles[way], color=COLOURS[2 + number], label=words[way])
     second.axhline(0, color=INK, linewidth=0.9)
-    second.legend(frameon=False, fontsize=8.5)
+    second.legend(frameon=False, fontsize=8.5, loc="lower left")
     for axes in (first, second):
         axes.set_xticks(sides(), [f"{side}\n{factor:g} ×" for side, factor in zip(sides(), FACTORS, strict=True)])
         axes.set_xlabel(f"pixels a side, trained at {SIDE}", fontsize=8.5)
     save(drawing, path)
 
 
-def bars(axes: Any, rows: list[dict[str, Any]], key: str, colour: str, style: str, label: str, aside: float) -> None:
+def bars(axes: Any, rows: list[dict[str, Any]], key: str, colour: str, style: str, aside: float) -> None:
     """A line through the means with their intervals."""
     if not rows:
         return
     x = [row["side"] + aside for row in rows]
     low, high = ([row[key][end] for row in rows] for end in ("low", "high"))
     axes.plot(x, [row[key]["mean"] for row in rows], style, color=colour, linewidth=1.8, marker="o", markersize=4)
-    axes.plot([], [], style, color=colour, linewidth=1.8, label=label)
     if None not in low:
         axes.vlines(x, low, high, color=colour, linewidth=1.1, alpha=0.7)
 
