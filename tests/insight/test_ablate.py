@@ -129,6 +129,17 @@ def test_a_run_of_another_recipe_is_not_taken_for_one_of_the_plans(stage: Stage)
     assert outcome.ended == [One("B", 0), One("B", 1)]
 
 
+def test_other_data_does_not_join_what_has_begun(stage: Stage, tmp_path: Path) -> None:
+    stage.go(only=("A",))
+    stage.started()
+    with pytest.raises(
+        InputError, match=r"began with other data \(here: 3 classes, not 10; .*another --out begins anew"
+    ):
+        stage.go(data=str(tiny.folders(tmp_path / "data")))
+    assert stage.started() == []
+    assert len(stage.go().ended) == 2
+
+
 def test_folders_and_variants_that_cannot_be_used(stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--only: 'C' is no variant. Variants: A, B."):
         stage.go(only=("C",))

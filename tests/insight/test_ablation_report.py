@@ -56,6 +56,8 @@ def test_pairs_of_one_seed_decide_where_means_apart_could_not() -> None:
 def test_too_few_seeds_are_not_resolved() -> None:
     assert verdicts({}, {0: 1.0})["verdict"] == "not resolved"
     assert verdicts({0: 90.0}, {0: 1.0})["verdict"] == "not resolved"
+    row = verdicts({0: 62.5, 1: 50.0}, {0: 50.0, 1: 37.5})  # of eight pictures one more, twice
+    assert (row["low"], row["verdict"], row["verdict_holm"]) == (12.5, "not resolved", "not resolved")
     row = verdicts({0: 90.0, 1: 80.0, 3: 70.0}, {2: 1.0, 1: 2.0})
     assert (row["seeds"], row["difference"], row["low"], row["verdict"]) == ([1], 78.0, None, "not resolved")
 
@@ -135,6 +137,9 @@ def test_a_changed_plan_says_so(runs: tuple[Plan, Path]) -> None:
     assert document["sha256"] != document["begun"]["sha256"] == sha256(plan)
     page = unescape((out / "report.html").read_text())
     assert "The plan was changed after the first run began" in page and "no longer the plan's" in page
+    assert "of 1 orderings, changed after the first run began." in page and "decided before" not in page
+    write(plan, out)
+    assert "of 3 orderings, all decided before the first run." in unescape((out / "report.html").read_text())
 
 
 def test_runs_that_are_missing_or_anothers_do_not_count(runs: tuple[Plan, Path]) -> None:

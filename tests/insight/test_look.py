@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 import tiny
@@ -348,6 +350,16 @@ def test_all_looks_are_drawn_of_the_models_that_have_them(seen, tmp_path: Path) 
     share = next(row for row in document["looks"] if row["kind"] == "rollout")["rows"][0]
     assert 0 < share["holds_half"] <= 0.5
     assert sum(itertools.chain(*share["map"])) == pytest.approx(6 * 7, rel=1e-3)
+
+
+def test_what_takes_seconds_shows_a_bar_on_a_terminal(seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models, files = seen
+    said = io.StringIO()
+    terminal = Console(file=said, force_terminal=True, color_system=None, width=120)
+    monkeypatch.setattr("vitrail.train.record.Console", lambda **_: terminal)
+    look(look_sheets.View(tuple(models[:1]), tuple(files[:1]), tmp_path, samples=1))
+    for kind in sorted(KINDS):
+        assert re.search(rf"{kind} ━+ 1/1 ", said.getvalue()) and f"{kind}, to be tried ━" in said.getvalue()
 
 
 def test_a_class_by_name(seen, tmp_path: Path) -> None:

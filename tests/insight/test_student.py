@@ -35,6 +35,11 @@ def test_what_one_number_or_equal_ones_are_worth() -> None:
     assert estimate([0.0, 0.0]) == (2, 0.0, 0.0, 0.0, 1.0)
 
 
+def test_p_is_none_below_0_for_rounding() -> None:
+    values = [5.029, 5.448, 5.411, 5.501, 5.278, 5.181, 5.444, 5.276, 5.478, 5.266, 5.188]
+    assert estimate(values).p == 0.0
+
+
 def test_holms_steps() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]

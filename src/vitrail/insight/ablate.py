@@ -30,6 +30,7 @@ from vitrail.train.record import read, track, write_text
 from vitrail.train.stopping import Stop, listening
 
 BEGUN = "begun.json"
+SAID = {"classes": "classes", "training": "training samples", "held_out": "held out"}
 LOOK = 0.2  # seconds between two looks at the runs
 LONGEST = 240  # letters of a failed run's line
 PATIENCE = 60.0  # seconds that a run has to save itself after a signal
@@ -121,23 +122,27 @@ def begun(out: str | Path) -> dict[str, Any]:
 
 
 def _begin(plan: Plan, out: Path, data: str | None, recipe: Recipe) -> None:
-    """Writes down the plan and where the data lies, once."""
+    """Writes down the plan and where the data lies, once. Raises: InputError where runs began with other data."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, wanted a folder for the runs.")
-    if (out / BEGUN).is_file():
-        begun(out)
-        return
-    if out.is_dir() and any(out.iterdir()):
+    first = begun(out) if (out / BEGUN).is_file() else None
+    if first is None and out.is_dir() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no ablation; --out takes a folder of its own.")
     training, held_out = sources.open_split(recipe.data)
+    counts = {"classes": len(getattr(training, "classes", ())), "training": len(training), "held_out": len(held_out)}
+    if first is not None:
+        other = [
+            f"{count} {SAID[key]}, not {first[key]}" for key, count in counts.items() if first.get(key, count) != count
+        ]
+        if other:
+            raise InputError(f"{out} began with other data (here: {'; '.join(other)}); another --out begins anew.")
+        return
     document = {
         "sha256": ablation_plan.sha256(plan),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "plan": ablation_plan.to_dict(plan),
         "data": os.path.abspath(data) if data and os.path.exists(data) else data,
-        "classes": len(getattr(training, "classes", ())),
-        "training": len(training),
-        "held_out": len(held_out),
+        **counts,
         "versions": installed(("vitrail", "torch")),
     }
     out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -54,7 +54,7 @@ def page(document: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         _line(document["about"]),
         _line(f"Source: {document['source']}" if document["source"] else "", "soft"),
         *_notes(document),
-        _tally(document["orderings"]) if document["orderings"] else "",
+        _tally(document) if document["orderings"] else "",
         "<h2>Variants</h2>",
         _variants(document, share),
         _picture(pictures, "means"),
@@ -90,12 +90,12 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     return [f'<div class="note">{_text(line)}</div>' for line in [*found, *document["notes"]]]
 
 
-def _tally(orderings: Iterable[Mapping[str, Any]]) -> str:
-    said = [row["verdict"] for row in orderings]
+def _tally(document: Mapping[str, Any]) -> str:
+    said = [row["verdict"] for row in document["orderings"]]
+    later = any(line.startswith(ASKED) for line in document["changes"])
+    when = "changed after the first run began" if later else "all decided before the first run"
     boxes = "".join(f"<div><b>{said.count(name)}</b>{name}</div>" for name in VERDICTS)
-    return f'<div class="tally">{boxes}</div>\n' + _line(
-        f"of {len(said)} orderings, all decided before the first run.", "soft"
-    )
+    return f'<div class="tally">{boxes}</div>\n' + _line(f"of {len(said)} orderings, {when}.", "soft")
 
 
 def _variants(document: Mapping[str, Any], share: str) -> str:
@@ -158,6 +158,7 @@ def _plan(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
+ASKED = ("orderings ", "confidence ", "metric ")  # changes after which the question is another
 _DATA = {"training": "training samples", "held_out": "held out"}
 
 

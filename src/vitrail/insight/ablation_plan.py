@@ -31,8 +31,8 @@ BUDGET = ("epochs", "steps", "batch", "accumulate", "augment.repeats")
 SAME = ("data",)  # beside the budget, whatever it is: pairs of one seed saw the same pictures
 RULE = (
     "Of A > B the differences A - B of the runs with the same seed decide: confirmed where their whole Student t "
-    "interval lies above 0, contradicted where it lies below 0, not resolved where it holds 0 or fewer than two seeds "
-    "have ended."
+    "interval lies above 0, contradicted where it lies below 0, not resolved where it holds 0, where it has no width "
+    "as all differences are the same, or where fewer than two seeds have ended."
 )
 
 

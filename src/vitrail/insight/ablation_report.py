@@ -134,8 +134,8 @@ def judge(plan: Plan, values: Values) -> list[dict[str, Any]]:
 
 
 def verdict(found: Estimate | None) -> str:
-    """What the interval of a difference says of its sign."""
-    if found is None or found.low is None or found.high is None:
+    """What the interval of a difference says of its sign; nothing where it has no width, as it does by rounding."""
+    if found is None or found.low is None or found.high is None or found.low == found.high:
         return OPEN
     if found.low > 0:
         return CONFIRMED

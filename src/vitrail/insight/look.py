@@ -18,6 +18,7 @@ from vitrail.insight.look_sheets import View
 from vitrail.insight.opening import Seen
 from vitrail.insight.rollout import refusal, rollout
 from vitrail.insight.window_groups import window_groups
+from vitrail.train.record import track
 
 __all__ = ["KINDS", "cam", "components", "features", "field", "fields", "look", "rollout", "window_groups"]
 
@@ -65,7 +66,7 @@ def look(view: View, kinds: Sequence[str] = ("all",)) -> dict[str, Any]:
 def _able(kind: str, view: View) -> tuple[list[Seen], list[str]]:
     """The models that a kind can be drawn of, and why the others are left out."""
     models, reasons = [], []
-    for seen in view.models:
+    for seen in track(view.models, len(view.models), f"{kind}, to be tried"):
         try:
             PROBES[kind](seen, view)
             models.append(seen)

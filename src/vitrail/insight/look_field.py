@@ -12,6 +12,7 @@ from vitrail.draw.sheet import Panel, Scale
 from vitrail.insight.field import fields, numbers
 from vitrail.insight.look_sheets import View, write
 from vitrail.insight.opening import Seen
+from vitrail.train.record import track
 
 DECADES = 4  # of gradient, from the largest down, that a picture tells apart
 
@@ -20,7 +21,7 @@ def receptive_fields(view: View, models: Sequence[Seen]) -> list[dict[str, Any]]
     """field.png: how much each pixel moves the middle of a stage's map, on a logarithmic scale."""
     rows: list[list[Panel | None]] = []
     said: list[dict[str, Any]] = []
-    for seen in models:
+    for seen in track(models, len(models), "field"):
         pictures = None if view.samples else seen.pictures(view.files)
         stages = view.stages or tuple(range(1, len(seen.model.strides) + 1))
         found = fields(seen.model, seen.size, stages, pictures, samples=view.samples)

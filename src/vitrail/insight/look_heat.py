@@ -17,6 +17,7 @@ from vitrail.insight.look_sheets import View, rounded, write
 from vitrail.insight.opening import Seen
 from vitrail.insight.rollout import rollout
 from vitrail.insight.watching import still
+from vitrail.train.record import track
 
 HALF = 0.5
 Heat = tuple[Tensor, str, dict[str, Any]]  # (H, W) in [0, 1], what stands below, and the row of numbers
@@ -59,7 +60,7 @@ def _side_by_side(
 ) -> dict[str, Any]:
     rows: list[list[Panel | None]] = [[Panel(picture)] for picture in view.shown()]
     numbers: list[dict[str, Any]] = []
-    for seen in models:
+    for seen in track(models, len(models), name):
         pictures = seen.pictures(view.files)
         for row, file, own, picture in zip(rows, view.files, seen.shown(view.files), pictures, strict=True):
             heat, caption, said = of(seen, picture[None])

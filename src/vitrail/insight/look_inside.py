@@ -16,6 +16,7 @@ from vitrail.insight.look_sheets import View, file_name, rounded, write
 from vitrail.insight.opening import Seen
 from vitrail.insight.window_groups import Groups, window_groups
 from vitrail.models.assemble import Network
+from vitrail.train.record import track
 
 LAST = "last"
 
@@ -45,7 +46,7 @@ def feature_maps(view: View, models: Sequence[Seen]) -> list[dict[str, Any]]:
         titles = ["last block" if word == LAST else f"block {word}" for word in view.blocks]
     rows: list[list[list[Panel | None]]] = [[] for _ in view.files]
     numbers: list[list[dict[str, Any]]] = [[] for _ in view.files]
-    for seen in models:
+    for seen in track(models, len(models), "features"):
         blocks = block_numbers(seen.model, view.blocks)
         maps = [each.cpu() for each in features(seen.model, seen.pictures(view.files), blocks)]
         found = [(number, each, *components(each)) for number, each in zip(blocks, maps, strict=True)]
@@ -93,7 +94,7 @@ def feature_maps(view: View, models: Sequence[Seen]) -> list[dict[str, Any]]:
 
 def windows(view: View, models: Sequence[Seen]) -> list[dict[str, Any]]:
     """windows-MODEL.png: the windows of every stage on the first picture, the one in the middle left clear."""
-    return [_windows_of(view, seen) for seen in models]
+    return [_windows_of(view, seen) for seen in track(models, len(models), "windows")]
 
 
 def _windows_of(view: View, seen: Seen) -> dict[str, Any]:

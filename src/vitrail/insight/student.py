@@ -30,7 +30,7 @@ def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
         return Estimate(n, mean)
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
     half = quantile((1 + confidence) / 2, n - 1) * error
-    p = 1 - between(abs(mean) / error, n - 1) if error else float(mean == 0)
+    p = max(0.0, 1 - between(abs(mean) / error, n - 1)) if error else float(mean == 0)
     return Estimate(n, mean, mean - half, mean + half, p)
 
 
