@@ -27,8 +27,9 @@ def test_frechet_is_what_the_root_of_the_product_gives(count: int) -> None:
     assert frechet(real, real) == pytest.approx(0, abs=1e-8)
 
 
-def test_precision_and_recall_are_those_of_the_dull_loop() -> None:
-    real, made = vectors(23, 3, 1) / 3, vectors(17, 3, 2) / 3
+@pytest.mark.parametrize("aside", [0, 3000])
+def test_precision_and_recall_are_those_of_the_dull_loop(aside: int) -> None:
+    real, made = vectors(23, 3, 1).double() / 3 + aside, vectors(17, 3, 2).double() / 3 + aside
 
     def share(some: torch.Tensor, others: torch.Tensor, neighbours: int) -> float:
         inside = 0
@@ -47,9 +48,28 @@ def test_precision_and_recall_are_those_of_the_dull_loop() -> None:
     assert precision_recall(real, real) == (1.0, 1.0)
 
 
+def test_a_vector_as_far_as_the_reach_is_within() -> None:
+    grid = torch.cartesian_prod(*[torch.arange(4)] * 3).float()  # the third neighbour is at 1, with ties
+    for turn in (torch.eye(3), torch.linalg.qr(vectors(3, 3, 5)).Q):
+        real = (grid @ turn).double() + 700
+        assert precision_recall(real, real + turn.double()[0]) == (1.0, 1.0)
+        assert precision_recall(real, real + turn.double()[0] * 5) == (0.0, 0.0)
+    apart = vectors(6, 99, 7).double().repeat(9, 1)  # each nine times: a reach of 0, by products of large numbers
+    assert precision_recall(apart, apart[:47]) == (1.0, 1.0)
+    assert precision_recall(apart, apart[:47] + 1e-3) == (0.0, 0.0)
+
+
+def test_of_many_real_ones_some_and_of_the_made_ones_all_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitrail.metrics.features.MOST", 6)
+    real, made = vectors(11, 3, 1), vectors(23, 3, 2)
+    taken = real[[0, 2, 4, 6, 8, 10]]
+    assert precision_recall(real, made) == precision_recall(taken, made) != precision_recall(taken, made[::2])
+
+
 def test_the_score_is_one_for_one_answer_and_all_classes_for_sure_and_even_ones() -> None:
     assert score(torch.full((6, 4), 0.25)) == pytest.approx(1)
     assert score(torch.eye(4).repeat(3, 1)) == pytest.approx(4)
+    assert score(torch.eye(4)[:3].repeat(3, 1)) == pytest.approx(3)  # one class has no share of any picture
     shares = torch.rand(10, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
     parts = []
     for part in (shares[:6].double(), shares[6:].double()):

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 1024  # vectors whose distances to all others are in memory together
-MOST = 10_000  # vectors of each set that are compared one by one, as many as ADM's set of real pictures has
+CHUNK = 512  # vectors whose distances to all others are in memory together
+MOST = 10_000  # real vectors that are compared one by one, as many as ADM's set of real pictures has
+SLACK = 1e-12  # of the squared lengths: a hundred times what rounding was seen to do with 2048 numbers
 
 
 class Moments(NamedTuple):
@@ -49,15 +50,25 @@ def distance(one: Moments, other: Moments) -> float:
 def precision_recall(real: Tensor, made: Tensor, neighbours: int = 3) -> tuple[float, float]:
     """The share of made vectors within reach of a real one, and the share of real ones within reach of a made one.
 
-    A vector's reach is the distance to its third neighbour in its own set; (N, D) and (M, D), in float64. Of more than
-    10 000 so many are taken, evenly spaced.
+    A vector's reach is the distance to its third neighbour in its own set, which still counts as within; (N, D) and
+    (M, D), in float64. Of more than 10 000 real ones so many are taken, evenly spaced; of the made ones all, as ADM
+    does with its 10 000 real ones.
     Source: improved precision and recall (arXiv 1904.06991), with ADM's three neighbours.
     Raises: ValueError for no more vectors than neighbours.
     """
     if min(len(real), len(made)) <= neighbours:
         raise ValueError(f"precision_recall wants more than {neighbours} vectors; got {len(real)} and {len(made)}.")
-    real, made = _some(real).double(), _some(made).double()
-    return _within(made, real, _reach(real, neighbours)), _within(real, made, _reach(made, neighbours))
+    real, made = _some(real).double(), made.double()
+    middle = real.mean(0)  # near 0 the products of `_distances` lose least
+    real, made = real - middle, made - middle
+    reach, others = _reach(real, neighbours), _reach(made, neighbours)
+    precise, recalled = 0, torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    for part, own in zip(made.split(CHUNK), others.split(CHUNK), strict=True):
+        distances, slack = _distances(part, real)
+        distances -= slack
+        precise += int((distances <= reach).any(1).sum())
+        recalled |= (distances <= own[:, None]).any(0)
+    return precise / len(made), int(recalled.sum()) / len(real)
 
 
 def score(shares: Tensor, split: int = 5000) -> float:
@@ -69,7 +80,8 @@ def score(shares: Tensor, split: int = 5000) -> float:
     found = []
     for part in shares.double().split(split):
         whole = part.mean(0, keepdim=True)
-        found.append(float(torch.special.xlogy(part, part / whole).sum(1).mean().exp()))
+        divergence = torch.special.xlogy(part, part) - torch.special.xlogy(part, whole)  # a class that none has adds 0
+        found.append(float(divergence.sum(1).mean().exp()))
     return sum(found) / len(found) if found else math.nan
 
 
@@ -90,16 +102,12 @@ def _some(vectors: Tensor) -> Tensor:
 
 
 def _reach(vectors: Tensor, neighbours: int) -> Tensor:
-    """The distance of each to its neighbour of that number, itself not counted, (N,)."""
-    parts = [_distances(part, vectors).kthvalue(neighbours + 1, dim=1).values for part in vectors.split(CHUNK)]
+    """The squared distance of each to its neighbour of that number, itself not counted, (N,)."""
+    parts = [_distances(part, vectors)[0].kthvalue(neighbours + 1, dim=1).values for part in vectors.split(CHUNK)]
     return torch.cat(parts)
 
 
-def _within(vectors: Tensor, others: Tensor, reach: Tensor) -> float:
-    """The share of vectors that are no farther from some other one than that one's reach."""
-    inside = sum(int((_distances(part, others) <= reach).any(1).sum()) for part in vectors.split(CHUNK))
-    return inside / len(vectors)
-
-
-def _distances(vectors: Tensor, others: Tensor) -> Tensor:
-    return torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")
+def _distances(vectors: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared, (n, N), by products, a fifteenth of the time of differences; and what their rounding may come to."""
+    sizes = vectors.square().sum(1)[:, None] + others.square().sum(1)
+    return torch.addmm(sizes, vectors, others.T, alpha=-2).clamp_(min=0), SLACK * sizes
