@@ -120,6 +120,18 @@ def test_only_the_likeliest_are_drawn(top_k, top_p):
         assert likely <= set(found.tolist())
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1e-40, 1e-6])
+def test_the_coldest_draw_is_the_likeliest_token(temperature):
+    logits = torch.tensor([[-3.0, 2.0, 1.0], [1e4, -1e4, 0.0]])
+    assert Choice(temperature).pick(logits).tolist() == [1, 0]
+
+
+def test_of_tokens_that_are_alike_no_more_are_drawn():
+    logits, generator = torch.zeros(400, 6), torch.Generator().manual_seed(0)
+    assert len(Choice(top_k=2).pick(logits, generator).unique()) == 2
+    assert len(Choice(top_p=0.5).pick(logits, generator).unique()) == 3
+
+
 @pytest.mark.parametrize("more", [{}, {"stride": 64}, {"kernel": 0, "window": "stride"}])
 def test_a_line_of_any_length_goes_on(more):
     """One token, fewer than G, no multiple of G, and far past any length of training."""

@@ -22,11 +22,12 @@ from vitrail.data.text_settings import TextPreprocessing
 from vitrail.errors import InputError
 from vitrail.models.catalogue import create_model
 from vitrail.models.decode import Choice, generate
-from vitrail.recipes import evaluations, run, samplers, use, writing
+from vitrail.recipes import evaluations, run, sample_texts, samplers, use, writing
 from vitrail.recipes.asking import Asked, Setting
 from vitrail.recipes.find import find
 from vitrail.recipes.recipe import Model, Recipe, Text, from_json, to_json
 from vitrail.recipes.run import Options
+from vitrail.recipes.start import resolve
 from vitrail.recipes.use_texts import decoded
 from vitrail.recipes.wanted import Wanted
 from vitrail.tasks.next_token import NextToken
@@ -172,12 +173,20 @@ def test_a_sample_follows_from_its_seed_and_is_what_the_model_writes(trained: Pa
     assert other.document()["tokens"] != document["tokens"]
 
 
+def test_what_prints_nothing_meanwhile_shows_its_progress(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, str]] = []
+    monkeypatch.setattr(sample_texts, "track", lambda items, count, title: seen.append((count, title)) or items)
+    samplers.made(use.load(trained), trained, Wanted(count=3)).document()
+    assert seen == [(3, "writing")]
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
         (Wanted(prompt="to é"), "--prompt: character 4, 'é'"),
         (Wanted(prompt=""), "--prompt is empty"),
         (Wanted(top_p=2.0), "top_p=2.0"),
+        (Wanted(seed=2**63), "--seed 9223372036854775808: a whole number from 0"),
         (Wanted(steps=3), "--steps is not for a model of language"),
         (Wanted(grid=Path("a.png")), "--top-k"),
     ],
@@ -194,6 +203,10 @@ def test_pieces_together_are_the_text_of_all_tokens() -> None:
     assert "".join(pieces[:11]).startswith("naïve 😀 e") and "😀" in pieces
     assert "".join(pieces) == content.decode(errors="replace")
     assert list(decoded(Characters("ab"), iter([0, 1, 0]))) == ["a", "b", "a"]
+    draw = random.Random(0)
+    for _ in range(300):  # bytes that only now and then are a character, as of a model at its beginning
+        tokens = draw.choices([0x41, 0x80, 0x98, 0x9F, 0xA9, 0xC3, 0xE2, 0xF0], k=40)
+        assert "".join(decoded(codes, iter(tokens))) == codes.decode(tokens)
 
 
 def test_a_run_begins_with_the_weights_of_another(trained: Path, tmp_path: Path) -> None:
@@ -201,6 +214,18 @@ def test_a_run_begins_with_the_weights_of_another(trained: Path, tmp_path: Path)
     plan, _ = run.prepare(run.resolve(chosen), CPU, run.ALONE)
     kept = use.load(trained).model.state_dict()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in plan.model.state_dict().items())
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda content: content + "!" * 99])
+@pytest.mark.parametrize("name", ["auto", "iwin_lm_nano"])
+def test_weights_of_other_tokens_are_no_beginning(trained: Path, tmp_path: Path, name: str, change) -> None:
+    """As many tokens or not: a row of the table would stand for another character."""
+    content = change((trained.parent / "text.txt").read_text())
+    (tmp_path / "other.txt").write_text(content)
+    model = Model(name, size=(), overrides={} if name == "auto" else SPEC)  # type: ignore[arg-type]
+    chosen = replace(recipe(tmp_path / "other.txt"), weights=str(trained), model=model)
+    with pytest.raises(InputError, match=rf"tokens are not the {len(set(content))} of this text"):
+        run.prepare(run.resolve(chosen), CPU, run.ALONE)
 
 
 def test_shards_train_what_their_texts_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +255,9 @@ def test_what_does_not_fit_is_said(trained: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             run.train(chosen, tmp_path / "run", Options("cpu"))
     assert not (tmp_path / "run").exists()
+    for name, said in (("swin_tiny", "swin_tiny is no model of language"), ("iwin_lm_tin", "Nearest: iwin_lm_tiny")):
+        with pytest.raises(InputError, match=said):  # not what a size of () lacks
+            resolve(replace(base, model=Model(name, ())))  # type: ignore[arg-type]
     opened, said = use.load(trained), base.data
     with pytest.raises(InputError, match="windows of length=400"):
         evaluations.measured(opened, trained, None, said, Asked(length=(400,)), Setting(CPU, print))

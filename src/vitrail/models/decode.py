@@ -42,11 +42,12 @@ class Choice:
         """A token of each line: (B, V) -> (B,)."""
         if self.temperature == 0:
             return logits.argmax(-1)
-        logits = logits.float() / self.temperature
+        logits = logits.double() - logits.amax(-1, keepdim=True)  # the likeliest stands at 0, however cold it gets
+        probabilities = (logits / self.temperature).float().softmax(-1)
         if self.top_k is not None and self.top_k < logits.shape[-1]:
-            least = logits.topk(self.top_k, -1).values[:, -1:]
-            logits = logits.masked_fill(logits < least, float("-inf"))
-        probabilities = logits.softmax(-1)
+            likeliest, places = probabilities.topk(self.top_k, -1)
+            likeliest = likeliest / likeliest.sum(-1, keepdim=True)
+            probabilities = torch.zeros_like(probabilities).scatter(-1, places, likeliest)
         if self.top_p is not None:
             ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
             before = ordered.cumsum(-1) - ordered

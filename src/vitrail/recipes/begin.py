@@ -12,8 +12,9 @@ from vitrail import weights
 from vitrail.errors import InputError
 from vitrail.models.assemble import Backbone, Network, VideoClassifier
 from vitrail.models.assembled import Assembled
-from vitrail.models.catalogue import ROWS, WEIGHTS, kind_of
+from vitrail.models.catalogue import LANGUAGE, ROWS, WEIGHTS, kind_of
 from vitrail.models.generator import Generator
+from vitrail.models.iwin_lm import LanguageModel
 from vitrail.models.others import Other
 from vitrail.models.others_weights import take
 from vitrail.models.spec import Trained, override
@@ -53,6 +54,8 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
     A generator takes everything but the rows of labels where the classes differ; the row of no label, which is what
     guidance leads away from, stays.
 
+    A model of language takes everything, from a file with the same tokens alone: its table of tokens is its head too.
+
     Raises: InputError for a path that holds none, or weights of another architecture.
     """
     file = weights.locate(source)
@@ -67,6 +70,11 @@ def begin_from(model: Network, source: str, classes: Sequence[str]) -> str:
         return _begin_clips(model, given, source)
     if isinstance(model, Generator):
         return _begin_generator(model, given, source)
+    if isinstance(model, LanguageModel) and given.document.get("name") in LANGUAGE and not given.same:
+        raise InputError(
+            f"{given.file}: its {len(given.document.get('classes') or ())} tokens are not the {len(classes)} of this "
+            "text; a run begins from one with the same tokens, which data.tokens says."
+        )
     return _begin_classifier(model, given, source)
 
 

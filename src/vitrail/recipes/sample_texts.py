@@ -14,9 +14,11 @@ from vitrail.errors import InputError
 from vitrail.models.decode import Choice
 from vitrail.recipes.use_texts import WHO, Going, TrainedText
 from vitrail.recipes.wanted import Wanted
+from vitrail.train.record import track
 
 TAKES = ("prompt", "count", "temperature", "top_k", "top_p", "seed")
 COUNT = 500  # tokens
+MOST = 2**63 - 1  # of a seed that PyTorch takes
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Written:
 
     def document(self) -> dict[str, Any]:
         """Prompt, text, tokens, what they follow from; entries of its cache that a layer reads last, and holds."""
-        self.parts += self.coming
+        self.parts += track(self.coming, self.going.count, "writing")
         going, model, cache = self.going, self.going.trained.model, self.going.cache()
         return {
             "model": model.name,
@@ -70,6 +72,8 @@ def made(trained: TrainedText, name: Path, wanted: Wanted) -> Written:
     wanted.only(TAKES, WHO)
     if wanted.prompt == "":
         raise InputError("--prompt is empty; leave it out to begin with a new line.")
+    if wanted.seed is not None and wanted.seed > MOST:
+        raise InputError(f"--seed {wanted.seed}: a whole number from 0 to {MOST} is wanted.")
     tokens = trained.start if wanted.prompt is None else trained.encode(wanted.prompt, "--prompt")
     temperature = 1.0 if wanted.temperature is None else wanted.temperature
     choice = Choice(temperature, wanted.top_k, wanted.top_p)

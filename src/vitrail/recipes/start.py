@@ -14,7 +14,7 @@ from vitrail.data.clip_settings import ClipPreprocessing
 from vitrail.data.generation_settings import GenerationPreprocessing
 from vitrail.data.pixel_settings import PixelAugment, PixelPreprocessing
 from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Preprocessing, Sides
-from vitrail.errors import InputError
+from vitrail.errors import InputError, nearest
 from vitrail.models import detectors, iwin, segmenters, swin
 from vitrail.models.catalogue import DENSE, KINDS, LANGUAGE, ROWS, WEIGHTS, kind_of
 from vitrail.models.spec import override, stage_grids, to_dict
@@ -116,15 +116,18 @@ def _texts(recipe: Recipe, data: Text) -> Recipe:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(data, tokens=os.path.abspath(data.tokens)))
     if recipe.model.name in LANGUAGE:
         model = dataclasses.replace(recipe.model, size=())  # type: ignore[arg-type]
-        recipe = dataclasses.replace(recipe, model=model)
+        return dataclasses.replace(recipe, model=model)
     if recipe.model.name != "auto":
-        return recipe
+        near = nearest(recipe.model.name, LANGUAGE) or " iwin_lm_tiny is one."
+        raise InputError(f"{recipe.model.name} is no model of language, and reads no text.{near}")
     if not recipe.weights:
         raise InputError("model.name=auto takes the architecture of weights=RUN; model.name=iwin_lm_tiny names one.")
     given = _given(recipe.weights)
     if given.name not in LANGUAGE:
         raise InputError(f"{given.path} holds {given.name}, which is no model of language.")
-    fields = {**_differing(given.name, given.spec), **recipe.model.overrides}
+    theirs = _differing(given.name, given.spec)
+    theirs.pop("vocabulary", None)  # follows from the text
+    fields = {**theirs, **recipe.model.overrides}
     return dataclasses.replace(recipe, model=Model(given.name, size=(), overrides=fields))  # type: ignore[arg-type]
 
 

@@ -90,14 +90,20 @@ def decoded(codes: Codes, tokens: Iterator[int]) -> Iterator[str]:
     """
     before: list[int] = []
     waiting: list[int] = []
+    known = shown = 0  # characters of `before`, and of all of it that were given
     for token in tokens:
         waiting.append(token)
-        known, text = codes.decode(before), codes.decode([*before, *waiting])
-        if len(text) > len(known) and (not text.endswith(UNFINISHED) or len(waiting) >= WAITS):
-            yield text[len(known) :]
+        text = codes.decode([*before, *waiting])
+        # of many that stay unfinished only the last can still become another
+        whole = text.rstrip(UNFINISHED) if len(waiting) < WAITS else text.removesuffix(UNFINISHED)
+        if len(whole) > shown:
+            yield whole[shown:]
+            shown = len(whole)
+        if known < len(whole) == len(text):
             before, waiting = waiting, []
-    if waiting:
-        yield codes.decode([*before, *waiting])[len(codes.decode(before)) :]
+            known = shown = len(codes.decode(before))
+    if rest := codes.decode([*before, *waiting])[shown:]:
+        yield rest
 
 
 def of(model: LanguageModel, document: dict[str, Any], path: Path) -> TrainedText:

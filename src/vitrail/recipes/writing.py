@@ -26,7 +26,7 @@ from vitrail.recipes.recipe import Recipe
 from vitrail.recipes.use_texts import UNITS, Going, TrainedText
 from vitrail.tasks.next_token import NextToken
 from vitrail.train.loop import Plan
-from vitrail.train.record import read, write_text
+from vitrail.train.record import read, track, write_text
 
 PICTURES = ("curves.png", "lengths.json", "lengths.png", "positions.png", "sample.txt")
 WRITTEN = 500  # tokens of sample.txt
@@ -69,4 +69,4 @@ def draw(out: Path, name: str, plan: Plan, metric: Tokens, held_out: Texts) -> N
     write_text(out / "lengths.json", json.dumps([row.document() for row in found], indent=1) + "\n")
     trained = TrainedText(model.eval(), held_out.classes, held_out.codes, length)
     going = Going(trained, trained.start, WRITTEN, seed=plan.seed)
-    write_text(out / "sample.txt", "".join(going.pieces()) + "\n")
+    write_text(out / "sample.txt", "".join(track(going.pieces(), WRITTEN, "writing")) + "\n")
