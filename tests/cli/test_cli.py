@@ -155,6 +155,28 @@ def test_what_a_user_can_put_right_is_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("shape mismatch"),
+    ],
+)
+def test_too_little_memory_is_one_line(vitrail, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    if "mismatch" in str(error):  # what nobody can put right keeps its traceback
+        with pytest.raises(RuntimeError, match="mismatch"):
+            cli.main()
+        return
+    code, out, said = vitrail()
+    assert (code, out) == (2, "") and said.startswith("error: there is not enough memory") and said.count("\n") == 1
+
+
 def test_debugging_shows_where_it_came_from(vitrail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRAIL_DEBUG", "1")
     monkeypatch.setattr(sys, "argv", ["vitrail", "models", "nothing*"])

@@ -18,7 +18,7 @@ from vitrail.export.optimize import optimize
 from vitrail.flow.sample import sample
 from vitrail.flow.sampling import Sampling
 from vitrail.models.catalogue import create_model
-from vitrail.recipes import use
+from vitrail.recipes import run, use
 from vitrail.recipes.recipe import to_json
 from vitrail.recipes.sample_pictures import MOST, _check_pictures
 from vitrail.recipes.sample_pictures import made as made_of
@@ -120,6 +120,25 @@ def test_grids_of_classes_sizes_and_ways(vitrail, weights: Path, tmp_path: Path)
     assert np.abs(ways["2_to_4-0000.png"] - ways["2_noise-0000.png"]).max() <= 1
     assert np.abs(ways["2_to_4-0003.png"] - ways["4_noise-0000.png"]).max() <= 1
     assert np.abs(ways["2_to_4-0001.png"] - ways["2_to_4-0002.png"]).max() > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("generate_digits", ("sample r --grid out.png", "eval r --features CLASSIFIER")),
+        ("train_text", ("sample r --prompt TEXT", "eval r")),
+    ],
+)
+def test_a_run_says_what_to_do_next(vitrail, name: str, lines: tuple[str, str], monkeypatch) -> None:
+    monkeypatch.setattr(run, "train", lambda *given, **more: {"run": "r"})
+    assert vitrail("train", name)[1].splitlines()[1:] == [f"  vitrail {line}" for line in lines]
+
+
+def test_each_picture_has_a_file_of_its_own(vitrail, tmp_path: Path) -> None:
+    path = kept(tmp_path / "g.safetensors", classes=("😀", "🎉", "Cat", "cat"))
+    assert vitrail("sample", path, "--count", 1, "--out", tmp_path / "o", *FAST)[0] == 0
+    files = [row["file"] for row in json.loads((tmp_path / "o" / "samples.json").read_text())["pictures"]]
+    assert len({name.lower() for name in files}) == 4 and sorted(files) == sorted(pixels(tmp_path / "o"))
 
 
 def test_labels_go_where_the_model_is(weights: Path) -> None:

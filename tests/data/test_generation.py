@@ -116,10 +116,11 @@ def test_what_is_no_folder_of_latents_is_said(tmp_path: Path) -> None:
     save_file({"latents": torch.zeros(2, 2, 3, 5)}, folder / "x.safetensors")
     with pytest.raises(InputError, match="no shard of latents; wanted labels, latents, latents_flip"):
         latents.open_folder(folder)
-    save_file(
-        {key: torch.zeros(2, 2, 3, 5) for key in ("latents", "latents_flip")} | {"labels": torch.zeros(2)},
-        folder / "x.safetensors",
-    )
+    pair = {key: torch.zeros(2, 2, 3, 5) for key in ("latents", "latents_flip")}
+    save_file({**pair, "labels": torch.zeros(2)}, folder / "x.safetensors")
+    with pytest.raises(InputError, match="labels of torch.float32; wanted whole numbers"):
+        latents.open_folder(folder)
+    save_file({**pair, "labels": torch.zeros(2).long()}, folder / "x.safetensors")
     with pytest.raises(InputError, match="several shapes"):
         latents.open_folder(folder)
     (folder / "x.safetensors").write_bytes(b"no tensors at all")

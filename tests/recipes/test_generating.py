@@ -21,6 +21,8 @@ from vitrail.data.generation_settings import GenerationAugment, GenerationPrepro
 from vitrail.data.loader import Loader
 from vitrail.data.settings import Augment, Preprocessing
 from vitrail.errors import InputError
+from vitrail.flow.sampling import Sampling
+from vitrail.metrics import features
 from vitrail.models.autoencoder import Autoencoder, open_autoencoder
 from vitrail.models.catalogue import create_model
 from vitrail.recipes import encoding, evaluation_generator, generating, run, use
@@ -29,7 +31,7 @@ from vitrail.recipes.encoding import Encoding, encode
 from vitrail.recipes.find import find, of_run
 from vitrail.recipes.recipe import Digits, Latents, Model, to_json
 from vitrail.recipes.run import Options
-from vitrail.recipes.seeing import ByInception
+from vitrail.recipes.seeing import ByInception, Seen
 from vitrail.recipes.use_generator import TrainedGenerator
 from vitrail.train import loop
 from vitrail.train.record import read
@@ -234,7 +236,8 @@ def test_diffusers_is_asked_for_the_autoencoder(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "vae").mkdir()
     (tmp_path / "vae" / "config.json").write_text("{}")
     found = open_autoencoder(tmp_path)
-    assert asked == [(tmp_path / "vae", {"local_files_only": True, "use_safetensors": True})]
+    options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}  # no warning
+    assert asked == [(tmp_path / "vae", options)]
     assert (found.channels, found.stride) == (4, 2)
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(InputError, match=r"pip install 'vitrail\[generation\]'"):
@@ -246,6 +249,16 @@ def judge(path: Path) -> Path:
     spec = {"dim": 8, "depths": (1, 1, 1, 1), "heads": (1, 1, 2, 2), "window": 2}
     save(path, create_model("iwin_nano", 10, (32, 32), **spec), classes=list("0123456789"))
     return path
+
+
+def test_comparing_shows_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, str]] = []
+    monkeypatch.setattr(evaluation_generator, "track", lambda items, count, title: seen.append((count, title)) or items)
+    values = torch.rand(3, 8, 4, generator=torch.Generator().manual_seed(0))
+    looked = Seen(values[0], values[1], values[2].softmax(1))
+    found = evaluation_generator.compare(SimpleNamespace(names=tuple("abcde")), looked, looked)  # type: ignore[arg-type]
+    assert seen == [(4, "comparing")] and [found[name] for name in "abde"] == [pytest.approx(0, abs=1e-9)] * 2 + [1, 1]
+    assert found["c"] == pytest.approx(features.score(looked.shares))
 
 
 def test_a_generator_is_measured_with_a_classifiers_eyes(tmp_path: Path) -> None:
@@ -266,6 +279,9 @@ def test_a_generator_is_measured_with_a_classifiers_eyes(tmp_path: Path) -> None
     key = "classifier_frechet_distance"
     assert measured(batch=5)[key] == pytest.approx(document[key], rel=1e-2)
     assert document["sampling"]["scale"] == 1.5 and document["sampling"]["start"] == 0.2 and document["count"] == 12
+    trained.model.sampling = Sampling(steps=2, scale=1.5, start=0.25, end=0.75)
+    sampling = measured(sampling="end=0.5")["sampling"]
+    assert (sampling["start"], sampling["end"]) == (0.25, 0.5)  # what is not said stays the model's own
     assert {"classifier_frechet_distance", "classifier_precision", "agreement"} <= document.keys()
     assert not {"fid", "precision"} & document.keys()  # another network's numbers have other names
     judged = use.load(tmp_path / "c.safetensors")
@@ -278,6 +294,7 @@ def test_a_generator_is_measured_with_a_classifiers_eyes(tmp_path: Path) -> None
         ({"features": None}, "--inception FILE, or with a classifier"),
         ({"inception": Path("x")}, "not both"),
         ({"sampling": "speed=3"}, "--sampling speed: no choice"),
+        ({"sampling": "interval=1"}, "--sampling interval: no choice"),
         ({"top": 3}, "--top is not for a generator of pictures"),
         ({"vae": Path("x")}, "--vae is for models of latents"),
         ({"features": None, "inception": tmp_path / "none.pth"}, "no such file"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import typer
@@ -71,6 +72,12 @@ def main() -> None:
             raise
         reason = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.filename else str(error)
         print("error:", " ".join(reason.split()), file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:  # PyTorch raises the latter, in words of its own for each device
+        full = isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error))
+        if not full or os.environ.get("VITRAIL_DEBUG"):
+            raise
+        print("error: there is not enough memory for this: ask for less, or for less at a time.", file=sys.stderr)
         sys.exit(2)
 
 

@@ -57,9 +57,12 @@ def train(
     summary = run.train(chosen, chosen_out, options, resume, fresh=out is None and not continued)
     if summary is None or os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
-    ways = {"generation": "sample {} --grid out.png", "texts": "sample {} --prompt TEXT"}
-    asked = ways.get(chosen.preprocessing.kind, "predict {} FILE...")
+    ways = {
+        "generation": ("sample {} --grid out.png", "eval {} --features CLASSIFIER"),
+        "texts": ("sample {} --prompt TEXT", "eval {}"),
+    }
+    asked, measured = ways.get(chosen.preprocessing.kind, ("predict {} FILE...", "eval {}"))
     typer.echo(
         f"{summary['run']}: the trained model, its numbers and its pictures\n"
-        f"  vitrail {asked.format(summary['run'])}\n  vitrail eval {summary['run']}"
+        f"  vitrail {asked.format(summary['run'])}\n  vitrail {measured.format(summary['run'])}"
     )

@@ -163,9 +163,12 @@ def _header(shard: Path) -> tuple[int, tuple[int, ...], list[int]]:
             if not names >= KEYS:
                 raise InputError(f"{shard}: no shard of latents; wanted {', '.join(sorted(KEYS))} in it.")
             shape, flipped = (tuple(file.get_slice(name).get_shape()) for name in ("latents", "latents_flip"))
-            labels = file.get_tensor("labels").flatten().long().tolist()
+            numbers = file.get_tensor("labels").flatten()
     except (SafetensorError, OSError) as error:
         raise InputError(f"{shard} is not a whole safetensors file: {first_line(error)}.") from None
+    labels: list[int] = numbers.long().tolist()
+    if numbers.is_floating_point():
+        raise InputError(f"{shard}: labels of {numbers.dtype}; wanted whole numbers.")
     if len(shape) != 4 or shape != flipped or shape[0] != len(labels) or not labels:
         raise InputError(f"{shard}: latents {shape}, latents_flip {flipped}, {len(labels)} labels do not fit together.")
     return shape[0], shape[1:], labels

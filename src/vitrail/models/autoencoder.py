@@ -65,6 +65,8 @@ def open_autoencoder(path: str | Path) -> Autoencoder:
     if not (folder / "config.json").is_file():
         raise InputError(f"{path}: no autoencoder; wanted a folder of diffusers' AutoencoderKL, with config.json.")
     try:
-        return Autoencoder(AutoencoderKL.from_pretrained(folder, local_files_only=True, use_safetensors=True))
+        # with little memory it would need accelerate, and warns where that is missing
+        options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
+        return Autoencoder(AutoencoderKL.from_pretrained(folder, **options))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise InputError(f"{path}: diffusers cannot read it ({first_line(error)}).") from None

@@ -29,7 +29,7 @@ from vitrail.recipes.use_classes import Trained
 from vitrail.recipes.use_generator import BATCH, WHO, TrainedGenerator, images, with_autoencoder
 from vitrail.recipes.wanted import Wanted
 from vitrail.train.files import replacing
-from vitrail.train.record import write_text
+from vitrail.train.record import track, write_text
 
 TAKES = ("features", "inception", "reference", "count", "sampling", "vae", "batch", "out")
 COUNT, SHOWN, FEWEST = 50_000, (8, 16), 4  # samples as the papers measure, rows and columns of samples.png
@@ -137,13 +137,15 @@ def measured(
 
 
 def compare(eye: Eye, real: Seen, made: Seen) -> dict[str, float]:
-    """The five numbers under the names that the network gives them."""
-    values = (
-        features.frechet(real.vectors, made.vectors),
-        features.frechet(real.spatial, made.spatial),
-        features.score(made.shares),
-        *features.precision_recall(real.vectors, made.vectors),
-    )
+    """The five numbers under the names that the network gives them; of many vectors they take minutes."""
+    values: list[float] = []
+    for step in track(range(4), 4, "comparing"):
+        if step < 2:
+            values.append(features.frechet(real[step], made[step]))
+        elif step == 2:
+            values.append(features.score(made.shares))
+        else:
+            values += features.precision_recall(real.vectors, made.vectors)
     return dict(zip(eye.names, values, strict=True))
 
 
@@ -169,11 +171,13 @@ def _sampling(trained: TrainedGenerator, asked: Asked) -> Sampling:
     """The model's own sampler with `--sampling scale=2,steps=100`."""
     texts = [part for part in (asked.sampling or "").split(",") if part]
     values = {**read_pairs(texts)}
-    interval = (values.pop("start", 0.0), values.pop("end", 1.0)) if {"start", "end"} & values.keys() else None
-    wrong = sorted(values.keys() - set(SAMPLER))
+    own, interval = trained.model.sampling, None
+    if {"start", "end"} & values.keys():
+        interval = (values.pop("start", own.start), values.pop("end", own.end))
+    fitting = [name for name in SAMPLER if name != "interval"]
+    wrong = sorted(values.keys() - set(fitting))
     if wrong:
-        fitting = ", ".join(name for name in SAMPLER if name != "interval")
-        raise InputError(f"--sampling {wrong[0]}: no choice of the sampler; wanted {fitting}, start or end.")
+        raise InputError(f"--sampling {wrong[0]}: no choice of the sampler; wanted {', '.join(fitting)}, start or end.")
     return sampling_of(trained, Wanted(interval=interval, **values))
 
 

@@ -31,7 +31,7 @@ def generate() -> Recipe:
 
 
 def generate_digits() -> Recipe:
-    """scikit-learn's digits at their own 8 x 8 pixels, by a FlashDiT of 0.6 M parameters.
+    """scikit-learn's digits at their own 8 x 8 pixels, by a FlashDiT of 0.5 M parameters.
 
     model.name=lightningdit_nano_1 trains LightningDiT instead.
     Cost: 11 minutes of one core.     Command: vitrail train generate_digits

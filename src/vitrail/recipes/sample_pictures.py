@@ -74,13 +74,11 @@ class Pictures:
 
     def names(self) -> list[str]:
         """The file of each picture in the folder."""
-        found: list[str] = []
-        for number, row in enumerate(self.rows):
-            word = re.sub(r"[^\w.-]+", "_", row.title).strip("._")[:60] or "row"
-            titles = [re.sub(r"[^\w.-]+", "_", other.title).strip("._")[:60] for other in self.rows]
-            word = f"{word}-{number}" if titles.count(word) > 1 else word
-            found += [f"{word}-{place:04d}.png" for place in range(len(row.pictures))]
-        return found
+        words = [re.sub(r"[^\w.-]+", "_", row.title).strip("._")[:60] or "row" for row in self.rows]
+        if len({word.casefold() for word in words}) < len(words):  # some folders take "Cat" and "cat" for one
+            words = [f"{word}-{number}" for number, word in enumerate(words)]
+        rows = zip(words, self.rows, strict=True)
+        return [f"{word}-{place:04d}.png" for word, row in rows for place in range(len(row.pictures))]
 
     def write(self) -> None:
         """Writes the grid with GRID.json beside it, and the folder's pictures with samples.json."""
