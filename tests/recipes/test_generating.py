@@ -92,7 +92,10 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         ({"model": Model("iwin_nano", (32, 32))}, "iwin_nano makes no pictures; flashdit_nano_1"),
         ({"model": Model("flashdit_nano_1", (8, 8), {"in_channels": 4})}, "makes 4 x 8 x 8, the data has 3 x 8 x 8"),
         ({"model": Model("auto")}, "model.name=auto is not for generators"),
-        ({"preprocessing": Preprocessing(), "augment": Augment()}, "makes pictures and tells no classes"),
+        (
+            {"preprocessing": Preprocessing(), "augment": Augment()},
+            "makes pictures, and this recipe is for models that look",
+        ),
     ):
         with pytest.raises(InputError, match=said):
             run.train(replace(base, **changes), tmp_path / "run", CPU)

@@ -21,6 +21,7 @@ from vitrail.recipes.finetune import finetune
 from vitrail.recipes.finetune_boxes import finetune_boxes
 from vitrail.recipes.finetune_clips import finetune_clips
 from vitrail.recipes.finetune_pixels import finetune_pixels
+from vitrail.recipes.generate import generate
 from vitrail.recipes.overrides import apply
 from vitrail.recipes.recipe import Model
 from vitrail.recipes.start import resolve
@@ -52,6 +53,22 @@ def test_without_weights_it_is_a_small_one_and_a_named_model_stays() -> None:
     assert resolve(finetune()).model == Model("iwin_nano", (96, 96), {"window": 6, "drop_path": 0.1})
     named = apply(finetune(), ["model.name=scalablevit_nano"])
     assert resolve(named) == named
+
+
+def test_a_model_of_another_task_is_named_before_its_fields() -> None:
+    for recipe, name, said in (
+        (
+            finetune(),
+            "flashdit_nano_1",
+            "makes pictures, and this recipe is for models that look at pictures; `generate`",
+        ),
+        (finetune_boxes(), "iwin_lm_nano", "reads text, and this recipe .*; `train_text` trains it"),
+        (generate(), "swin_tiny", "swin_tiny makes no pictures; flashdit_nano_1 is a generator"),
+        (generate(), "mask_rcnn_iwin_tiny", "makes no pictures"),
+        (generate(), "iwin_lm_nano", "makes no pictures"),
+    ):
+        with pytest.raises(InputError, match=said):
+            resolve(dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, name=name)))
 
 
 def test_a_row_of_the_table_names_its_model_and_where_its_file_belongs(

@@ -20,7 +20,7 @@ def makers(name: str, source: str, command: str) -> None:
     run = "RUN" if name == source else source
     raise InputError(
         f"{source} makes pictures, and `vitrail {command}` takes models that look at them; `vitrail sample {run} "
-        f"--grid out.png` draws what it makes, and `vitrail eval {run}` measures it."
+        f"--grid out.png` draws what it makes, and `vitrail eval {run} --inception FILE` measures it."
     )
 
 

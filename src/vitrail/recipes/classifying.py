@@ -25,7 +25,6 @@ from vitrail.draw.reliability import draw_reliability
 from vitrail.errors import InputError
 from vitrail.metrics.counts import Counts
 from vitrail.models.assembled import Assembled
-from vitrail.models.generator import Generator
 from vitrail.models.others import Other
 from vitrail.recipes.job import Ready
 from vitrail.recipes.recipe import Recipe
@@ -41,8 +40,6 @@ def check(model: nn.Module, name: str, training: Pictures, share: int) -> None:
     """Raises: InputError for a model without classes, or one that cannot take `share` of the training pictures."""
     if getattr(model, "num_classes", None) != len(training.classes) or isinstance(model, Assembled):
         raise InputError(f"{name} is a backbone without classes; {name.removeprefix('dense_')} is its classifier.")
-    if isinstance(model, Generator):
-        raise InputError(f"{name} makes pictures and tells no classes; iwin_nano does, and the recipe generate makes.")
     if isinstance(model, Other):
         model.try_out(max(share, 1), training=True)
 

@@ -17,6 +17,7 @@ from vitrail.data.settings import DetectionAugment, DetectionPreprocessing, Prep
 from vitrail.errors import InputError, nearest
 from vitrail.models import detectors, iwin, segmenters, swin
 from vitrail.models.catalogue import DENSE, KINDS, LANGUAGE, ROWS, WEIGHTS, kind_of
+from vitrail.models.generator import GeneratorSpec
 from vitrail.models.spec import override, stage_grids, to_dict
 from vitrail.recipes import finetune, finetune_boxes, finetune_clips, finetune_pixels
 from vitrail.recipes.recipe import Model, Recipe, Text, one_line
@@ -56,6 +57,7 @@ def resolve(recipe: Recipe) -> Recipe:
     if isinstance(recipe.data, Text):
         return _texts(recipe, recipe.data)
     if recipe.model.name != "auto":
+        _looks(recipe.model.name)
         return recipe
     known = {"pictures": (finetune.SMALL, _pictures), "boxes": (finetune_boxes.SMALL, _boxes)}
     known |= {"pixels": (finetune_pixels.SMALL, _pixels), "clips": (finetune_clips.SMALL, _clips)}
@@ -97,10 +99,29 @@ def _given(source: str) -> Given:
     return Given(str(path), said.name, said.sides, said.spec, document)
 
 
+def _makes(name: str) -> bool:
+    return name in ROWS and isinstance(ROWS[name].spec, GeneratorSpec)
+
+
+def _looks(name: str) -> None:
+    """Raises: InputError for an architecture that looks at no pictures, before its fields are said to be wrong."""
+    if _makes(name):
+        raise InputError(
+            f"{name} makes pictures, and this recipe is for models that look at pictures; `generate` trains it."
+        )
+    if name in LANGUAGE:
+        raise InputError(
+            f"{name} reads text, and this recipe is for models that look at pictures; `train_text` trains it."
+        )
+
+
 def _generation(recipe: Recipe) -> Recipe:
     """With the statistics and the autoencoder of its latents."""
     if recipe.model.name == "auto":
         raise InputError("model.name=auto is not for generators; model.name=flashdit_nano_1 names one.")
+    name = recipe.model.name
+    if (name in ROWS or name in LANGUAGE or kind_of(name)) and not _makes(name):
+        raise InputError(f"{name} makes no pictures; flashdit_nano_1 is a generator.")
     settings, path = recipe.preprocessing, getattr(recipe.data, "path", None)
     assert isinstance(settings, GenerationPreprocessing)
     if settings.autoencoder and os.path.exists(settings.autoencoder):
