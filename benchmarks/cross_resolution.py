@@ -33,9 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from over_seeds import BATCH, done, learnt, seeds, small, stated, verdict
+from over_seeds import BATCH, answer, done, learnt, seeds, small, stated, verdict
 
-from vitrail import keep_memory
 from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
 from vitrail.draw.style import COLOURS, INK, figure, quiet, save
@@ -117,39 +116,22 @@ def tuning(which: str, data: Path, seed: int, side: int, weights: Path) -> Recip
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--draw", type=Path)
-    given = parser.parse_args()
-    keep_memory()
-    torch.set_num_threads(1)
-    if not (given.json or given.draw):
-        if given.data is None:
-            parser.error("--data is wanted where runs are to be made")
-        for seed in range(given.seeds):
-            for which in MODELS:
-                learn(which, seed, given)
-    document = told(given.folder)
-    print(table(document))
-    if given.json:
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
-    if given.draw:
-        draw(given.draw, document)
+    answer(parser, learn, told, table, draw)
 
 
-def learn(which: str, seed: int, given: argparse.Namespace) -> None:
-    """The runs of a model and a seed that are not there yet."""
-    out = given.folder / f"seed_{seed}" / which
-    done(out, lambda out: trained(out, recipe(which, given.data, seed, given.epochs)))
-    if which == "iwin":
-        done(out.with_name("iwin_spread"), lambda there: spread(there, out / "model.safetensors", given.data))
-    for side in sides():
-        there = out.with_name(f"{which}_at_{side}")
-        chosen = tuning(which, given.data, seed, side, out / "model.safetensors")
-        done(there, lambda there, chosen=chosen: tuned(there, chosen))
+def learn(seed: int, given: argparse.Namespace) -> None:
+    """The runs of a seed that are not there yet."""
+    for which in MODELS:
+        out = given.folder / f"seed_{seed}" / which
+        chosen = recipe(which, given.data, seed, given.epochs)
+        done(out, lambda out, chosen=chosen: trained(out, chosen))
+        weights = out / "model.safetensors"
+        if which == "iwin":
+            done(out.with_name("iwin_spread"), lambda there, weights=weights: spread(there, weights, given.data))
+        for side in sides():
+            chosen = tuning(which, given.data, seed, side, weights)
+            done(out.with_name(f"{which}_at_{side}"), lambda there, chosen=chosen: tuned(there, chosen))
 
 
 def sides() -> list[int]:

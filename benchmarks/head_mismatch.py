@@ -34,10 +34,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from over_seeds import done, learnt, seeds, small, stated, verdict
+from over_seeds import answer, done, learnt, seeds, small, stated, verdict
 from safetensors.torch import save_file
 
-from vitrail import keep_memory
 from vitrail.data import transforms
 from vitrail.data.loader import Batches, Loader
 from vitrail.draw.style import COLOURS, INK, PALE, figure, quiet, save
@@ -113,27 +112,13 @@ def part(source: Path, out: Path, classes: Sequence[int], most: int | None = Non
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, help="a folder with train.zip, val.zip, their maps and classes.txt")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--before", type=int, default=10, help="epochs on the first five classes")
     parser.add_argument("--after", type=int, default=8, help=f"times {STEPS} steps on the other five")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--draw", type=Path)
-    given = parser.parse_args()
-    keep_memory()
-    torch.set_num_threads(1)
-    if not (given.json or given.draw):
-        if given.data is None:
-            parser.error("--data is wanted where runs are to be made")
-        for seed in range(given.seeds):
-            learn(seed, given)
-    document = told(given.folder)
-    print(json.dumps({key: document[key] for key in ("top1", "right after loading", "differences", "verdict")}))
-    if given.json:
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
-    if given.draw:
-        draw(given.draw, document)
+    answer(parser, learn, told, line, draw)
+
+
+def line(document: dict[str, Any]) -> str:
+    return json.dumps({key: document[key] for key in ("top1", "right after loading", "differences", "verdict")})
 
 
 def learn(seed: int, given: argparse.Namespace) -> None:

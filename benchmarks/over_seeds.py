@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -9,13 +10,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from vitrail import keep_memory
 from vitrail.data.settings import Augment, Preprocessing
-from vitrail.insight.student import estimate
+from vitrail.insight import ablation_report
+from vitrail.insight.student import Estimate, estimate
 from vitrail.recipes.find import find
 from vitrail.recipes.recipe import AdamW, Cosine, Folder, Model, Recipe
 from vitrail.recipes.run import Options, train
 
 BATCH = 64
+
+
+def answer(
+    parser: argparse.ArgumentParser,
+    learn: Callable[[int, argparse.Namespace], None],
+    told: Callable[[Path], dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    draw: Callable[[Path, dict[str, Any]], None],
+) -> None:
+    """An experiment's command: the runs that are not there yet, or with --json or --draw what is there.
+
+    Args:
+        learn: Makes all runs of a seed.     told: The document of a folder.     line: What is printed of it.
+    """
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, help="a folder with train.zip, val.zip, their maps and classes.txt")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--draw", type=Path)
+    given = parser.parse_args()
+    keep_memory()
+    torch.set_num_threads(1)
+    if not (given.json or given.draw):
+        if given.data is None:
+            parser.error("--data is wanted where runs are to be made")
+        for seed in range(given.seeds):
+            learn(seed, given)
+    document = told(given.folder)
+    print(line(document))
+    if given.json:
+        given.json.write_text(json.dumps(document, indent=1) + "\n")
+    if given.draw:
+        draw(given.draw, document)
 
 
 def small(model: Model, data: Path, seed: int, epochs: int) -> Recipe:
@@ -72,6 +110,5 @@ def verdict(worth: dict[str, Any] | None, above: str, below: str) -> str:
     """What an interval says that lies wholly above 0, or below."""
     if not worth or worth["low"] is None:
         return "too few seeds"
-    if worth["low"] > 0:
-        return above
-    return below if worth["high"] < 0 else "not resolved"
+    said = ablation_report.verdict(Estimate(**worth))
+    return {ablation_report.CONFIRMED: above, ablation_report.CONTRADICTED: below}.get(said, said)
