@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,14 +138,13 @@ def measured(
 
 def compare(eye: Eye, real: Seen, made: Seen) -> dict[str, float]:
     """The five numbers under the names that the network gives them; of many vectors they take minutes."""
-    values: list[float] = []
-    for step in track(range(4), 4, "comparing"):
-        if step < 2:
-            values.append(features.frechet(real[step], made[step]))
-        elif step == 2:
-            values.append(features.score(made.shares))
-        else:
-            values += features.precision_recall(real.vectors, made.vectors)
+    steps: tuple[Callable[[], tuple[float, ...]], ...] = (
+        lambda: (features.frechet(real.vectors, made.vectors),),
+        lambda: (features.frechet(real.spatial, made.spatial),),
+        lambda: (features.score(made.shares),),
+        lambda: features.precision_recall(real.vectors, made.vectors),
+    )
+    values = [value for step in track(steps, len(steps), "comparing") for value in step()]
     return dict(zip(eye.names, values, strict=True))
 
 
